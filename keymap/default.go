@@ -1,0 +1,147 @@
+package keymap
+
+import "strconv"
+
+// Default are fathom's bindings: the hand of k9s, with two deliberate deviations. ctrl+k deletes with confirmation like
+// ctrl+d, and wherever a control key is taken by tmux or screen (ctrl+b, ctrl+a) there is another.
+func Default() []Binding {
+	in := func(s Scope, group string, bs ...Binding) []Binding {
+		for i := range bs {
+			bs[i].Scope, bs[i].Group = s, group
+		}
+		return bs
+	}
+	keys := func(k ...string) []string { return k }
+
+	var out []Binding
+	put := func(bs []Binding) { out = append(out, bs...) }
+
+	put(in(Pods, "Pods",
+		Binding{Keys: keys("l"), Intent: Logs, Help: "logs", Hint: true},
+		Binding{Keys: keys("p"), Intent: LogsPrevious, Help: "logs of the previous run"},
+		Binding{Keys: keys("o"), Intent: PodNode, Help: "go to the pod's node"},
+		Binding{Keys: keys("ctrl+d", "ctrl+k"), Intent: PodsDelete, Help: "delete", Hint: true, Writes: true},
+	))
+	put(in(Workloads, "Workloads",
+		Binding{Keys: keys("s"), Intent: WorkloadsScale, Help: "scale", Hint: true, Writes: true},
+		Binding{Keys: keys("r"), Intent: WorkloadsRestart, Help: "restart", Hint: true, Writes: true},
+	))
+	put(in(Nodes, "Nodes",
+		Binding{Keys: keys("c"), Intent: NodesCordon, Help: "cordon", Hint: true, Writes: true},
+		Binding{Keys: keys("u"), Intent: NodesUncordon, Help: "uncordon", Hint: true, Writes: true},
+		Binding{Keys: keys("C"), Intent: CopyName, Help: "copy the name"},
+	))
+	put(in(Members, "etcd members",
+		Binding{Keys: keys("m"), Intent: MembersMoveLeader, Help: "move leader here", Hint: true, Writes: true},
+		Binding{Keys: keys("f"), Intent: MembersDefragment, Help: "defragment", Hint: true, Writes: true},
+	))
+	put(in(KeyTree, "etcd keys",
+		Binding{Keys: keys("right", "l"), Intent: KeysExpand, Help: "expand", Hint: true},
+		Binding{Keys: keys("left", "h"), Intent: KeysCollapse, Help: "collapse", Hint: true},
+		Binding{Keys: keys("x"), Intent: KeysReveal, Help: "reveal a masked value", Hint: true},
+	))
+	put(in(Objects, "Objects",
+		Binding{Keys: keys("y"), Intent: YAML, Help: "YAML", Hint: true},
+		Binding{Keys: keys("d"), Intent: Describe, Help: "describe", Hint: true},
+		Binding{Keys: keys("c"), Intent: CopyName, Help: "copy the name", Unless: []Scope{Nodes}},
+	))
+	put(in(Table, "Table",
+		Binding{Keys: keys("enter"), Intent: Enter, Help: "open", Hint: true},
+		Binding{Keys: keys("j", "down"), Intent: Down, Help: "down"},
+		Binding{Keys: keys("k", "up"), Intent: Up, Help: "up"},
+		Binding{Keys: keys("g", "home"), Intent: Top, Help: "first row"},
+		Binding{Keys: keys("G", "end"), Intent: Bottom, Help: "last row"},
+		Binding{Keys: keys("ctrl+f", "pgdown"), Intent: PageDown, Help: "page down"},
+		Binding{Keys: keys("ctrl+b", "pgup"), Intent: PageUp, Help: "page up"},
+		Binding{Keys: keys("left", "h"), Intent: ScrollLeft, Help: "columns to the left", Unless: []Scope{KeyTree}},
+		Binding{Keys: keys("right"), Intent: ScrollRight, Help: "columns to the right", Unless: []Scope{KeyTree}},
+		Binding{Keys: keys("space"), Intent: Mark, Help: "mark"},
+		Binding{Keys: keys("ctrl+space"), Intent: MarkRange, Help: "mark from the last mark to here"},
+		Binding{Keys: keys(`ctrl+\`), Intent: MarkClear, Help: "clear the marks"},
+		Binding{Keys: keys("shift+right"), Intent: SortNext, Help: "sort by the next column"},
+		Binding{Keys: keys("shift+left"), Intent: SortPrev, Help: "sort by the previous column"},
+		Binding{Keys: keys("O"), Intent: SortReverse, Help: "reverse the order"},
+		Binding{Keys: keys("N"), Intent: SortName, Help: "sort by name"},
+		Binding{Keys: keys("A"), Intent: SortAge, Help: "sort by age"},
+		Binding{Keys: keys("S"), Intent: SortStatus, Help: "sort by status"},
+		Binding{Keys: keys("ctrl+w"), Intent: Wide, Help: "all columns"},
+	))
+	put(in(LogView, "Logs",
+		Binding{Keys: keys("0"), Intent: LogsTail, Help: "from the tail"},
+		Binding{Keys: keys("1"), Intent: LogsHead, Help: "from the head"},
+		Binding{Keys: keys("2"), Intent: Logs1m, Help: "last minute"},
+		Binding{Keys: keys("3"), Intent: Logs5m, Help: "last 5 minutes"},
+		Binding{Keys: keys("4"), Intent: Logs15m, Help: "last 15 minutes"},
+		Binding{Keys: keys("5"), Intent: Logs30m, Help: "last 30 minutes"},
+		Binding{Keys: keys("6"), Intent: Logs1h, Help: "last hour"},
+		Binding{Keys: keys("s"), Intent: LogsFollow, Help: "follow", Hint: true},
+		Binding{Keys: keys("w"), Intent: LogsWrap, Help: "wrap", Hint: true},
+		Binding{Keys: keys("t"), Intent: LogsTimestamps, Help: "timestamps", Hint: true},
+		Binding{Keys: keys("a"), Intent: LogsContainers, Help: "all containers", Hint: true},
+		Binding{Keys: keys("m"), Intent: LogsMark, Help: "draw a line here"},
+		Binding{Keys: keys("C"), Intent: LogsClear, Help: "clear"},
+	))
+	put(in(TextView, "Text",
+		Binding{Keys: keys("n"), Intent: SearchNext, Help: "next match", Hint: true},
+		Binding{Keys: keys("N"), Intent: SearchPrev, Help: "previous match", Hint: true},
+		Binding{Keys: keys("w"), Intent: TextWrap, Help: "wrap", Hint: true},
+	))
+	put(in(Scroll, "Scrolling",
+		Binding{Keys: keys("j", "down"), Intent: Down, Help: "down"},
+		Binding{Keys: keys("k", "up"), Intent: Up, Help: "up"},
+		Binding{Keys: keys("g", "home"), Intent: Top, Help: "beginning"},
+		Binding{Keys: keys("G", "end"), Intent: Bottom, Help: "end"},
+		Binding{Keys: keys("ctrl+f", "pgdown", "space"), Intent: PageDown, Help: "page down"},
+		Binding{Keys: keys("ctrl+b", "pgup"), Intent: PageUp, Help: "page up"},
+		Binding{Keys: keys("left", "h"), Intent: ScrollLeft, Help: "to the left"},
+		Binding{Keys: keys("right", "l"), Intent: ScrollRight, Help: "to the right"},
+	))
+	put(in(Global, "Everywhere",
+		Binding{Keys: keys(":"), Intent: Command, Help: "command", Hint: true},
+		Binding{Keys: keys("/"), Intent: Filter, Help: "filter", Hint: true},
+		Binding{Keys: keys("?"), Intent: Help, Help: "help", Hint: true},
+		Binding{Keys: keys("esc"), Intent: Back, Help: "clear the filter, the marks, or go back"},
+		Binding{Keys: keys("q", "ctrl+c"), Intent: Quit, Help: "quit"},
+		Binding{Keys: keys("["), Intent: HistoryBack, Help: "back in the history"},
+		Binding{Keys: keys("]"), Intent: HistoryForward, Help: "forward in the history"},
+		Binding{Keys: keys("-"), Intent: LastView, Help: "the last view"},
+		Binding{Keys: keys("tab"), Intent: FocusNext, Help: "next pane"},
+		Binding{Keys: keys("shift+tab"), Intent: FocusPrev, Help: "previous pane"},
+		Binding{Keys: keys("|"), Intent: SplitRight, Help: "split side by side"},
+		Binding{Keys: keys("_"), Intent: SplitDown, Help: "split one above the other"},
+		Binding{Keys: keys("X"), Intent: CloseSplit, Help: "close the pane"},
+		Binding{Keys: keys("z"), Intent: Zoom, Help: "the pane alone, and back"},
+		Binding{Keys: keys("ctrl+r"), Intent: Refresh, Help: "reconnect and read again"},
+		Binding{Keys: keys("ctrl+l"), Intent: Redraw, Help: "redraw the screen"},
+		Binding{Keys: keys("ctrl+z"), Intent: Suspend, Help: "suspend fathom"},
+	))
+	put(in(Global, "Namespaces", namespaceKeys()...))
+	put(in(Prompt, "Command and filter line",
+		Binding{Keys: keys("enter"), Intent: PromptAccept, Help: "accept"},
+		Binding{Keys: keys("esc"), Intent: PromptCancel, Help: "cancel"},
+		Binding{Keys: keys("tab"), Intent: PromptComplete, Help: "complete"},
+		Binding{Keys: keys("up"), Intent: PromptPrev, Help: "earlier line"},
+		Binding{Keys: keys("down"), Intent: PromptNext, Help: "later line"},
+	))
+	put(in(Dialog, "Confirmation",
+		Binding{Keys: keys("y"), Intent: DialogConfirm, Help: "do it"},
+		Binding{Keys: keys("esc", "n", "q"), Intent: DialogCancel, Help: "do nothing"},
+		Binding{Keys: keys("tab", "shift+tab", "left", "right"), Intent: DialogNext, Help: "the other button"},
+		Binding{Keys: keys("enter"), Intent: DialogChoose, Help: "press the button"},
+	))
+	return out
+}
+
+// namespaceKeys are 0 for all namespaces and 1 to 9 for favourites; in logs the digits are time ranges.
+func namespaceKeys() []Binding {
+	unless := []Scope{LogView}
+	out := []Binding{{Keys: []string{"0"}, Intent: AllNamespaces, Help: "all namespaces", Unless: unless}}
+	for i := 1; i <= 9; i++ {
+		n := strconv.Itoa(i)
+		out = append(out, Binding{Keys: []string{n}, Intent: Intent(NamespacePrefix + n), Help: "favourite namespace " + n, Unless: unless})
+	}
+	return out
+}
+
+// NewDefault is the map of [Default] over [Stacks].
+func NewDefault() (*Map, error) { return New(Default(), Stacks()...) }
