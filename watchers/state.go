@@ -41,9 +41,9 @@ type Row interface {
 // Query says which rows a feed shows and in what order. Both functions run in the feed's builder goroutine, never in the
 // UI's, and must not retain the row.
 type Query struct {
-	Match func(Row) bool       // nil: every row
-	Less  func(a, b Row) int   // like cmp.Compare; nil: by namespace, then name. Ties are broken by ID
-	Tag   string               // copied into the snapshot, so that the UI sees which query a snapshot answers
+	Match func(Row) bool     // nil: every row
+	Less  func(a, b Row) int // like cmp.Compare; nil: by namespace, then name. Ties are broken by ID
+	Tag   string             // copied into the snapshot, so that the UI sees which query a snapshot answers
 }
 
 // Snapshot is an immutable, sorted and filtered picture of a source.

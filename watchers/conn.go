@@ -1,0 +1,58 @@
+package watchers
+
+import (
+	"net"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/connrotation"
+)
+
+// connections are the TCP connections of one hub: its watches, lists and heartbeats share them (HTTP/2), so that an answered
+// heartbeat proves the watches' connection, and a dead one can be given up.
+type connections struct{ dialer *connrotation.Dialer }
+
+func (c *connections) closeAll() { c.dialer.CloseAll() }
+
+// dial prepares the clients; nothing is sent. The configuration keeps its guard: only the dialer, the content type and the rate
+// limit differ (API priority and fairness governs, not the client).
+func (h *Hub) dial(cfg *rest.Config) error {
+	c := rest.CopyConfig(cfg)
+	dial := c.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext
+	}
+	h.conn = &connections{dialer: connrotation.NewDialer(connrotation.DialFunc(dial))}
+	c.Dial = h.conn.dialer.DialContext
+	c.QPS, c.Timeout, c.RateLimiter = -1, 0, nil
+	client, err := rest.HTTPClientFor(c)
+	if err != nil {
+		return err
+	}
+	typed := rest.CopyConfig(c)
+	typed.ContentType = "application/vnd.kubernetes.protobuf"
+	typed.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	if h.kube, err = kubernetes.NewForConfigAndClient(typed, client); err != nil {
+		return err
+	}
+	tab := rest.CopyConfig(c)
+	tab.ContentType, tab.AcceptContentTypes = "application/json", "application/json"
+	tab.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	h.tab, err = rest.UnversionedRESTClientForConfigAndClient(tab, client)
+	h.cfg = c
+	return err
+}
+
+// restFor returns the client of a resource's group, for resources that have a typed row.
+func (h *Hub) restFor(k Key) rest.Interface {
+	switch k.GVR.Group {
+	case "apps":
+		return h.kube.AppsV1().RESTClient()
+	case "batch":
+		return h.kube.BatchV1().RESTClient()
+	default:
+		return h.kube.CoreV1().RESTClient()
+	}
+}

@@ -1,0 +1,182 @@
+package watchers
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+)
+
+// MaxMessage bounds the messages that rows keep, in bytes; the whole text is in the object's YAML.
+const MaxMessage = 1024
+
+// Projector makes rows of objects and shares the strings that repeat between them: namespaces, nodes, images, label sets. It may
+// be used by several goroutines.
+type Projector struct {
+	mu   sync.Mutex
+	pool map[string]string
+}
+
+// maxPool bounds the pool. When it is full it is begun anew: rows keep their strings, only less is shared.
+const maxPool = 1 << 16
+
+// NewProjector returns an empty projector.
+func NewProjector() *Projector { return &Projector{pool: map[string]string{}} }
+
+// Project makes a row of a typed object, wherever that came from: an API server, etcd, or a file. A row gives itself, and a
+// cache.DeletedFinalStateUnknown gives the row of what it holds. It reports false for anything that has no typed row.
+func (p *Projector) Project(obj any) (Row, bool) {
+	switch o := obj.(type) {
+	case Row:
+		return o, true
+	case cache.DeletedFinalStateUnknown:
+		return p.Project(o.Obj)
+	case *corev1.Pod:
+		return p.pod(o), true
+	case *corev1.Node:
+		return p.node(o), true
+	case *corev1.Namespace:
+		return p.namespace(o), true
+	case *corev1.Event:
+		return p.event(o), true
+	case *corev1.Service:
+		return p.service(o), true
+	case *appsv1.Deployment:
+		return p.deployment(o), true
+	case *appsv1.ReplicaSet:
+		return p.replicaSet(o), true
+	case *appsv1.StatefulSet:
+		return p.statefulSet(o), true
+	case *appsv1.DaemonSet:
+		return p.daemonSet(o), true
+	case *batchv1.Job:
+		return p.job(o), true
+	case *batchv1.CronJob:
+		return p.cronJob(o), true
+	}
+	return nil, false
+}
+
+// share returns a string equal to s that other rows use too.
+func (p *Projector) share(s string) string {
+	if s == "" {
+		return ""
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c, ok := p.pool[s]; ok {
+		return c
+	}
+	return p.addLocked(strings.Clone(s))
+}
+
+// shareBytes is share without making a string of b first.
+func (p *Projector) shareBytes(b []byte) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c, ok := p.pool[string(b)]; ok {
+		return c
+	}
+	return p.addLocked(string(b))
+}
+
+func (p *Projector) addLocked(s string) string {
+	if len(p.pool) >= maxPool {
+		clear(p.pool)
+	}
+	p.pool[s] = s
+	return s
+}
+
+func (p *Projector) meta(o *metav1.ObjectMeta) Meta {
+	m := Meta{
+		UID: string(o.UID), Namespace: p.share(o.Namespace), Name: o.Name, ResourceVersion: o.ResourceVersion,
+		Created: o.CreationTimestamp.Time, Labels: p.labels(o.Labels),
+	}
+	if o.DeletionTimestamp != nil {
+		m.Deleted = o.DeletionTimestamp.Time
+	}
+	return m
+}
+
+func (p *Projector) labels(set map[string]string) Labels {
+	if len(set) == 0 {
+		return ""
+	}
+	var room [16]string
+	keys := room[:0]
+	for k := range set {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	var buf [512]byte
+	b := buf[:0]
+	for i, k := range keys {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, k...), '='), set[k]...)
+	}
+	return Labels(p.shareBytes(b))
+}
+
+// names joins names; of gives the i-th.
+func (p *Projector) names(n int, of func(i int) string) Names {
+	if n == 0 {
+		return ""
+	}
+	var buf [512]byte
+	b := buf[:0]
+	for i := range n {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, of(i)...)
+	}
+	return Names(p.shareBytes(b))
+}
+
+func (p *Projector) containers(cs []corev1.Container) Names {
+	return p.names(len(cs), func(i int) string { return cs[i].Name })
+}
+
+func (p *Projector) images(cs []corev1.Container) Names {
+	return p.names(len(cs), func(i int) string { return cs[i].Image })
+}
+
+func (p *Projector) selector(s *metav1.LabelSelector) string {
+	if s == nil {
+		return ""
+	}
+	return p.share(metav1.FormatLabelSelector(s))
+}
+
+// controller is the owner that manages the object.
+func (p *Projector) controller(o *metav1.ObjectMeta) Owner {
+	for i := range o.OwnerReferences {
+		if r := &o.OwnerReferences[i]; r.Controller != nil && *r.Controller {
+			return Owner{Kind: p.share(r.Kind), Name: p.share(r.Name)}
+		}
+	}
+	return Owner{}
+}
+
+func amountOf(l corev1.ResourceList) Amount {
+	return Amount{
+		MilliCPU: l.Cpu().MilliValue(), Memory: l.Memory().Value(), Pods: l.Pods().Value(),
+	}
+}
+
+// bounded cuts a message at a character boundary.
+func bounded(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) <= MaxMessage {
+		return s
+	}
+	return strings.ToValidUTF8(s[:MaxMessage], "") + "…"
+}
