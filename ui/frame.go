@@ -1,0 +1,186 @@
+package ui
+
+import (
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"fathom/internal/safe"
+	"fathom/theme"
+	"fathom/ui/draw"
+	"fathom/views"
+	"fathom/watchers"
+)
+
+// drawFrame draws the whole screen into the canvas.
+func (m *Model) drawFrame() {
+	m.canvas.Resize(m.w, m.h)
+	m.canvas.Clear()
+	a := m.canvas.Area()
+	if m.w < MinWidth || m.h < MinHeight {
+		m.tooSmall(a)
+		return
+	}
+	m.drawHeader(a.Sub(draw.Rect{W: m.w, H: 1}))
+	body := draw.Rect{Y: 1, W: m.w, H: m.h - 2}
+	for i, r := range m.layout(body) {
+		m.slots[i].inner = draw.Rect{}
+		if p := m.slots[i].top(); p != nil && r.W > 0 && r.H > 0 {
+			m.slots[i].inner = m.drawPane(a.Sub(r), r, p, i == m.focus)
+		}
+	}
+	m.drawFooter(a.Sub(draw.Rect{Y: m.h - 1, W: m.w, H: 1}))
+	if m.overlay != nil {
+		m.overlay.draw(m, a.Sub(body))
+	}
+}
+
+func (m *Model) tooSmall(a draw.Area) {
+	a.Text(0, 0, theme.Warn, safe.Lit("too small"))
+	a.Text(0, 1, theme.Default, safe.Sprintf("%dx%d, needs %dx%d", m.w, m.h, MinWidth, MinHeight))
+	a.Text(0, 2, theme.Dim, safe.Lit("q quits"))
+}
+
+// drawHeader draws the line that says where we are: it is never hidden.
+func (m *Model) drawHeader(a draw.Area) {
+	id := m.o.Opener.Identity()
+	left := []draw.Span{{Text: safe.Lit("fathom "), Style: theme.Title}}
+	if id.ReadOnly {
+		left = append(left, draw.Span{Text: safe.Lit("READ-ONLY"), Style: theme.Safe}, draw.Span{Text: safe.Lit(" ")})
+	}
+	if !id.Context.IsEmpty() {
+		left = append(left, draw.Span{Text: id.Context, Style: theme.Strong})
+		if id.Cluster != id.Context && !id.Cluster.IsEmpty() {
+			left = append(left, draw.Span{Text: safe.Lit(" cluster ")}, draw.Span{Text: id.Cluster, Style: theme.Strong})
+		}
+		if !id.User.IsEmpty() {
+			left = append(left, draw.Span{Text: safe.Lit(" as "), Style: theme.Dim}, draw.Span{Text: id.User})
+		}
+	}
+	right := 0
+	for _, s := range id.Health {
+		right += s.Text.Width()
+	}
+	if m.w >= 110 && !id.Server.IsEmpty() {
+		left = append(left, draw.Span{Text: safe.Lit("  ")}, draw.Span{Text: id.Server, Style: theme.Dim})
+	}
+	a.Spans(0, 0, max(0, a.W()-right-1), left)
+	a.Spans(a.W()-right, 0, right, id.Health)
+}
+
+// drawPane draws a pane in its frame and returns the rectangle of its inside on the screen.
+func (m *Model) drawPane(a draw.Area, r draw.Rect, p views.Pane, focused bool) draw.Rect {
+	t := p.Title()
+	style := theme.Dim
+	if focused {
+		style = theme.Title
+	}
+	title := []draw.Span{{Text: safe.Lit(" ")}, {Text: t.Name, Style: style}}
+	if !t.Scope.IsEmpty() {
+		title = append(title, draw.Span{Text: safe.Lit(" ")}, draw.Span{Text: t.Scope, Style: theme.Strong})
+	}
+	if t.Count != "" {
+		title = append(title, draw.Span{Text: safe.String(" " + t.Count)})
+	}
+	if !t.Filter.IsEmpty() {
+		title = append(title, draw.Span{Text: safe.Lit(" /"), Style: theme.Match}, draw.Span{Text: t.Filter, Style: theme.Match})
+	}
+	if t.Marks > 0 {
+		title = append(title, draw.Span{Text: safe.Sprintf(" %d marked", t.Marks), Style: theme.Marked})
+	}
+	title = append(title, draw.Span{Text: safe.Lit(" ")})
+	inner := a.Box(title, stateSpans(p.State(), m.o.Theme, m.o.Now(), a.W()/2), focused, m.o.Theme)
+	p.Draw(inner, focused && m.overlay == nil)
+	return draw.Rect{X: r.X + 1, Y: r.Y + 1, W: inner.W(), H: inner.H()}
+}
+
+// stateSpans says what a source is doing, for the corner of its pane: glyph, word, colour and how old the data is.
+func stateSpans(s watchers.State, th *theme.Theme, now time.Time, room int) []draw.Span {
+	g := th.Glyphs()
+	var glyph rune
+	var style theme.Style
+	var word string
+	switch s.Phase {
+	case watchers.Live:
+		glyph, style, word = g.Good, theme.Good, "live"
+	case watchers.Connecting:
+		glyph, style, word = g.Pending, theme.Info, "connecting"
+		if s.Loaded > 0 {
+			word = fmt.Sprintf("loading %s", thousands(s.Loaded))
+		}
+		if s.Why != "" {
+			word += ": " + s.Why
+		}
+	case watchers.Stale:
+		glyph, style = g.Warn, theme.Warn
+		word = "stale"
+		if !s.Since.IsZero() {
+			word += " " + views.Age(now.Sub(s.Since))
+		}
+		if s.Why != "" {
+			word += ": " + s.Why
+		}
+	case watchers.Denied:
+		glyph, style = g.Bad, theme.Bad
+		word = fmt.Sprintf("denied: may not %s %s", s.Verb, s.Resource)
+	default:
+		glyph, style = g.Unknown, theme.Dim
+		word = "not available"
+		if s.Why != "" {
+			word += ": " + s.Why
+		}
+	}
+	text := safe.Bounded(word, max(4, room-4))
+	return []draw.Span{{Text: safe.Lit(" ")}, {Text: safe.String(string(glyph) + " "), Style: style}, {Text: text, Style: style}, {Text: safe.Lit(" ")}}
+}
+
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// drawFooter draws the prompt, or the news, or the hints for the keys that work here.
+func (m *Model) drawFooter(a draw.Area) {
+	switch {
+	case m.prompt != nil:
+		m.prompt.draw(m, a)
+	case !m.toast.until.IsZero():
+		style := theme.Info
+		glyph := m.o.Theme.Glyphs().Info
+		if m.toast.Bad {
+			style, glyph = theme.Bad, m.o.Theme.Glyphs().Bad
+		}
+		a.Glyph(0, 0, style, glyph)
+		a.Text(2, 0, style, m.toast.Text)
+	default:
+		x := 0
+		for _, b := range m.o.Keys.Hints(m.scopes(), 12) {
+			key, help := safe.String(b.Keys[0]), safe.String(b.Help)
+			w := key.Width() + 1 + help.Width()
+			if x+w > a.W() {
+				break
+			}
+			style := theme.Dim
+			if b.Writes && m.o.Opener.Identity().ReadOnly {
+				continue
+			}
+			x = a.Text(x, 0, theme.Key, key)
+			x = a.Text(x+1, 0, style, help) + 2
+		}
+	}
+}
+
+// cursor is where the terminal's own cursor stands: in the prompt, or nowhere.
+func (m *Model) cursor() *tea.Cursor {
+	if m.prompt != nil && m.overlay == nil && m.h >= MinHeight && m.w >= MinWidth {
+		return tea.NewCursor(min(m.prompt.x, m.w-1), m.h-1)
+	}
+	if d, ok := m.overlay.(*dialog); ok && d.cursorX > 0 {
+		return tea.NewCursor(d.cursorX, d.cursorY)
+	}
+	return nil
+}

@@ -1,0 +1,289 @@
+// Package ui is the screen: the one tea.Model of fathom with its layout, focus, frame scheduler and overlays. It draws what
+// the panes of package views give it and turns keys into intents; it knows nothing of Kubernetes or etcd.
+package ui
+
+import (
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"fathom/internal/safe"
+	"fathom/keymap"
+	"fathom/theme"
+	"fathom/ui/draw"
+	"fathom/views"
+)
+
+// Smallest terminal that fathom draws in; below it says so and still quits.
+const (
+	MinWidth  = 60
+	MinHeight = 15
+)
+
+// Opener makes panes; package views has the real one.
+type Opener interface {
+	// Resolve turns what was typed after ":" into a view. namespace is the current one.
+	Resolve(command, namespace string) (views.Ref, error)
+	// Complete lists what the typed words could become, best first.
+	Complete(command string) []string
+	// Pane makes the pane for a view. It does not subscribe yet.
+	Pane(views.Ref) (views.Pane, error)
+	// Namespaces are the favourite namespaces for the keys 1 to 9.
+	Namespaces() []string
+	// Identity is the cluster's identity and health, for the first line.
+	Identity() views.Identity
+	// Confirm makes the confirmation of an action.
+	Confirm(views.ActMsg) views.Confirmation
+}
+
+// Options of the screen.
+type Options struct {
+	Opener    Opener
+	Keys      *keymap.Map
+	Theme     *theme.Theme
+	Tick      time.Duration // between two pulls of snapshots: 100 ms, 250 ms over SSH
+	Start     []views.Ref   // one or two views to open on
+	Namespace string
+	Now       func() time.Time
+	Mouse     bool
+	Recover   func(where string, v any) // called when a pane panicked; the screen ends after it
+	Suspend   func()                    // stops the process as the shell's job control does
+}
+
+// Model is the one tea.Model. It is used by one goroutine, Bubble Tea's.
+type Model struct {
+	o      Options
+	w, h   int
+	canvas *draw.Canvas
+
+	slots     []*slot // one or two
+	focus     int
+	stacked   bool // two slots one above the other, not side by side
+	zoomed    bool // only the focused slot is drawn
+	namespace string
+	past      []views.Ref // for "[" and "]"
+	pastAt    int
+
+	prompt  *prompt
+	overlay overlay // nil, or what takes every key
+	toast   toastState
+	seq     uint64 // numbers dialogs, so that late replies find theirs
+
+	dirty  bool
+	frame  string
+	second int64 // the wall-clock second of the last frame
+	idGen  uint64
+	ended  bool
+	Switch string // set when the program should reconnect to another context
+	frames int    // drawn frames, for tests
+}
+
+type toastState struct {
+	views.ToastMsg
+	until time.Time
+}
+
+type tickMsg time.Time
+
+// New makes the model. Nothing is opened before Init.
+func New(o Options) *Model {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Tick == 0 {
+		o.Tick = 100 * time.Millisecond
+	}
+	return &Model{o: o, canvas: draw.NewCanvas(0, 0), namespace: o.Namespace, dirty: true}
+}
+
+// Init implements tea.Model.
+func (m *Model) Init() tea.Cmd {
+	for i, r := range m.o.Start {
+		if i > 1 {
+			break
+		}
+		m.slots = append(m.slots, &slot{})
+		m.focus = i
+		m.openIn(i, r, true)
+	}
+	m.focus = 0
+	return m.tick()
+}
+
+func (m *Model) tick() tea.Cmd {
+	return tea.Tick(m.o.Tick, func(t time.Time) tea.Msg { return tickMsg(t) })
+}
+
+// Update implements tea.Model. It does no I/O and nothing proportional to the number of rows.
+func (m *Model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+	if m.ended {
+		return m, tea.Quit
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			cmd = m.crashed("update", v)
+		}
+	}()
+	return m, m.update(msg)
+}
+
+func (m *Model) update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tickMsg:
+		m.pull()
+		return m.tick()
+	case tea.WindowSizeMsg:
+		m.w, m.h = msg.Width, msg.Height
+		m.dirty = true
+	case tea.KeyPressMsg:
+		m.dirty = true
+		return m.key(msg)
+	case tea.PasteMsg:
+		m.dirty = true
+		if m.prompt != nil {
+			return m.prompt.paste(m, msg.Content)
+		}
+		if o, ok := m.overlay.(paster); ok {
+			o.paste(msg.Content)
+		}
+	case tea.MouseClickMsg:
+		m.dirty = true
+		return m.click(msg.Mouse())
+	case tea.MouseWheelMsg:
+		m.dirty = true
+		return m.wheel(msg.Mouse())
+	case tea.ResumeMsg:
+		m.dirty = true
+		return tea.ClearScreen
+	case views.PaneMsg:
+		m.dirty = true
+		if u, ok := msg.To.(views.Updater); ok {
+			return u.Update(msg.Msg)
+		}
+	case views.OpenMsg:
+		m.dirty = true
+		return m.open(msg.Ref)
+	case views.BackMsg:
+		m.dirty = true
+		return m.back()
+	case views.NamespaceMsg:
+		m.dirty = true
+		return m.setNamespace(msg.Namespace, msg.View)
+	case views.ContextMsg:
+		m.Switch = msg.Context
+		return tea.Quit
+	case views.ToastMsg:
+		m.say(msg)
+	case views.ActMsg:
+		m.dirty = true
+		return m.confirm(msg)
+	case dialogMsg:
+		m.dirty = true
+		if d, ok := m.overlay.(*dialog); ok && d.seq == msg.seq {
+			return d.update(m, msg)
+		}
+		if msg.outcome != nil {
+			m.say(outcomeToast(*msg.outcome))
+		}
+	}
+	return nil
+}
+
+func (m *Model) say(t views.ToastMsg) {
+	d := 4 * time.Second
+	if t.Bad {
+		d = 10 * time.Second
+	}
+	m.toast = toastState{t, m.o.Now().Add(d)}
+	m.dirty = true
+}
+
+// pull asks every visible pane for news and decides whether a frame must be drawn.
+func (m *Model) pull() {
+	now := m.o.Now()
+	newSecond := now.Unix() != m.second
+	for _, p := range m.visible() {
+		if p.Sync() {
+			m.dirty = true
+		}
+		if t, ok := p.(views.Ticker); ok && newSecond && t.Ticks() {
+			m.dirty = true
+		}
+		if newSecond && p.State().Phase != 1 { // not live: the corner counts seconds
+			m.dirty = true
+		}
+	}
+	if g := m.o.Opener.Identity().Gen; g != m.idGen {
+		m.idGen, m.dirty = g, true
+	}
+	if o, ok := m.overlay.(*dialog); ok && newSecond && o.ticking() {
+		m.dirty = true
+	}
+	if !m.toast.until.IsZero() && now.After(m.toast.until) {
+		m.toast = toastState{}
+		m.dirty = true
+	}
+	m.second = now.Unix()
+}
+
+// View implements tea.Model. Bubble Tea calls it after every message; a frame is drawn only when something changed.
+func (m *Model) View() (v tea.View) {
+	defer func() {
+		if e := recover(); e != nil {
+			m.crashed("draw", e)
+			v = tea.NewView("")
+			v.AltScreen = true
+		}
+	}()
+	var cursor *tea.Cursor
+	if m.dirty && !m.ended {
+		m.drawFrame()
+		m.frame = m.canvas.Render(m.o.Theme)
+		m.dirty = false
+		m.frames++
+	}
+	cursor = m.cursor()
+	v = tea.NewView(m.frame)
+	v.AltScreen = true
+	v.Cursor = cursor
+	v.WindowTitle = m.title()
+	if m.o.Mouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
+	return v
+}
+
+// Frame returns the frame as it would be drawn now, without styles; for golden tests.
+func (m *Model) Frame() string {
+	m.drawFrame()
+	return m.canvas.Plain()
+}
+
+func (m *Model) title() string {
+	id := m.o.Opener.Identity()
+	s := "fathom"
+	if !id.Context.IsEmpty() {
+		s += " " + id.Context.String()
+	}
+	if id.ReadOnly {
+		s += " [read-only]"
+	}
+	return s
+}
+
+// crashed ends the screen after a panic in a pane. The next Update quits.
+func (m *Model) crashed(where string, v any) tea.Cmd {
+	m.ended = true
+	if m.o.Recover == nil {
+		panic(v)
+	}
+	m.o.Recover(where, v)
+	return tea.Quit
+}
+
+// Close closes every pane. The model is not used afterwards.
+func (m *Model) Close() {
+	for _, s := range m.slots {
+		s.close()
+	}
+}

@@ -1,0 +1,135 @@
+package ui
+
+import (
+	"strings"
+	"unicode"
+
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+
+	"fathom/internal/safe"
+	"fathom/theme"
+	"fathom/ui/draw"
+	"fathom/views"
+)
+
+// prompt is the line at the bottom that takes a command or a filter.
+type prompt struct {
+	input    textinput.Model
+	filter   views.Filterer // nil: a command
+	before   string         // the filter to go back to with Esc
+	err      string
+	complete []string // what the command could become
+	history  []string
+	at       int
+	x        int // where the cursor is on the screen
+}
+
+func newInput(value string) textinput.Model {
+	in := textinput.New()
+	in.Prompt = ""
+	in.SetValue(value)
+	in.CursorEnd()
+	in.Focus()
+	return in
+}
+
+func newCommand(m *Model) *prompt {
+	p := &prompt{input: newInput("")}
+	p.complete = m.o.Opener.Complete("")
+	return p
+}
+
+func newFilter(f views.Filterer) *prompt {
+	return &prompt{input: newInput(f.Filter()), filter: f, before: f.Filter()}
+}
+
+func (p *prompt) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
+	switch k.String() {
+	case "esc":
+		m.prompt = nil
+		if p.filter != nil {
+			_ = p.filter.SetFilter(p.before) // it was valid before
+		}
+		return nil
+	case "enter":
+		if p.filter != nil {
+			if err := p.filter.SetFilter(p.input.Value()); err != nil {
+				p.err = err.Error()
+				return nil
+			}
+			m.prompt = nil
+			return nil
+		}
+		m.prompt = nil
+		return m.command(p.input.Value())
+	case "tab", "right":
+		if p.filter == nil && len(p.complete) > 0 && (k.String() == "tab" || p.input.Position() == len([]rune(p.input.Value()))) {
+			p.input.SetValue(p.complete[0])
+			p.input.CursorEnd()
+			p.changed(m)
+			return nil
+		}
+	}
+	p.input, _ = p.input.Update(k) // its only command is the blinking of a cursor we do not draw
+	p.changed(m)
+	return nil
+}
+
+func (p *prompt) paste(m *Model, s string) tea.Cmd {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	for _, r := range s {
+		p.input, _ = p.input.Update(tea.KeyPressMsg{Text: string(r), Code: r})
+	}
+	p.changed(m)
+	return nil
+}
+
+// changed applies a filter while it is typed, and finds completions of a command.
+func (p *prompt) changed(m *Model) {
+	p.err = ""
+	if p.filter == nil {
+		p.complete = m.o.Opener.Complete(p.input.Value())
+		return
+	}
+	if err := p.filter.SetFilter(p.input.Value()); err != nil {
+		p.err = err.Error()
+	}
+}
+
+// draw draws the prompt into one row and remembers where the cursor is.
+func (p *prompt) draw(m *Model, a draw.Area) {
+	sign, style := safe.Lit(":"), theme.Strong
+	if p.filter != nil {
+		sign = safe.Lit("/")
+	}
+	if p.err != "" {
+		style = theme.Bad
+	}
+	x := a.Text(0, 0, theme.Key, sign)
+	value := []rune(p.input.Value())
+	pos := min(p.input.Position(), len(value))
+	before := safe.String(string(value[:pos]))
+	x = a.Text(x, 0, style, before)
+	p.x = x
+	x = a.Text(x, 0, style, safe.String(string(value[pos:])))
+	switch {
+	case p.err != "":
+		a.Text(x+2, 0, theme.Bad, safe.String(p.err))
+	case p.filter == nil && len(p.complete) > 0:
+		typed := p.input.Value()
+		if rest, ok := strings.CutPrefix(p.complete[0], typed); ok {
+			x = a.Text(x, 0, theme.Dim, safe.String(rest))
+		}
+		for _, c := range p.complete[min(1, len(p.complete)):] {
+			x = a.Text(x+2, 0, theme.Dim, safe.String(c))
+		}
+	case p.filter != nil && len(value) == 0:
+		a.Text(x+1, 0, theme.Dim, safe.Lit("text, regexp, !not, -l label=value, -f fuzzy"))
+	}
+}

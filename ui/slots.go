@@ -1,0 +1,182 @@
+package ui
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"fathom/internal/safe"
+	"fathom/ui/draw"
+	"fathom/views"
+)
+
+// slot is one place for a pane, with the panes it came from beneath it.
+type slot struct {
+	stack []views.Pane
+	inner draw.Rect // where the pane was last drawn, on the whole screen
+}
+
+// maxStack bounds how many panes Esc can go back through.
+const maxStack = 20
+
+func (s *slot) top() views.Pane {
+	if len(s.stack) == 0 {
+		return nil
+	}
+	return s.stack[len(s.stack)-1]
+}
+
+func (s *slot) close() {
+	if p := s.top(); p != nil {
+		p.Close()
+	}
+}
+
+// pane is the focused pane; nil before anything was opened.
+func (m *Model) pane() views.Pane {
+	if m.focus >= len(m.slots) {
+		return nil
+	}
+	return m.slots[m.focus].top()
+}
+
+// visible are the panes that are drawn.
+func (m *Model) visible() []views.Pane {
+	var ps []views.Pane
+	for i, s := range m.slots {
+		if p := s.top(); p != nil && (!m.zoomed || i == m.focus) {
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
+
+// open opens a view in the focused slot, on top of the current one.
+func (m *Model) open(r views.Ref) tea.Cmd {
+	if len(m.slots) == 0 {
+		m.slots = append(m.slots, &slot{})
+	}
+	m.openIn(m.focus, r, true)
+	return nil
+}
+
+func (m *Model) openIn(i int, r views.Ref, remember bool) {
+	p, err := m.o.Opener.Pane(r)
+	if err != nil {
+		m.say(views.ToastMsg{Text: safe.String(err.Error()), Bad: true})
+		return
+	}
+	s := m.slots[i]
+	s.close()
+	s.stack = append(s.stack, p)
+	if len(s.stack) > maxStack {
+		s.stack = append(s.stack[:0], s.stack[1:]...)
+	}
+	p.Open()
+	p.Sync()
+	if remember {
+		m.past = append(m.past[:min(m.pastAt+1, len(m.past))], r)
+		if len(m.past) > maxStack {
+			m.past = m.past[1:]
+		}
+		m.pastAt = len(m.past) - 1
+	}
+	m.dirty = true
+}
+
+// back closes the focused pane and shows the one beneath it. On the last one it does nothing.
+func (m *Model) back() tea.Cmd {
+	if len(m.slots) == 0 {
+		return nil
+	}
+	s := m.slots[m.focus]
+	if len(s.stack) < 2 {
+		return nil
+	}
+	s.close()
+	s.stack = s.stack[:len(s.stack)-1]
+	p := s.top()
+	p.Open()
+	p.Sync()
+	return nil
+}
+
+// replay opens an earlier or later view of the history.
+func (m *Model) replay(step int) tea.Cmd {
+	at := m.pastAt + step
+	if at < 0 || at >= len(m.past) || len(m.slots) == 0 {
+		return nil
+	}
+	m.pastAt = at
+	m.openIn(m.focus, m.past[at], false)
+	return nil
+}
+
+// setNamespace makes a namespace the current one and opens view, or the current view again, in it.
+func (m *Model) setNamespace(ns, view string) tea.Cmd {
+	m.namespace = ns
+	r := views.Ref{View: view, Namespace: ns}
+	if view == "" {
+		p := m.pane()
+		if p == nil {
+			return nil
+		}
+		r = p.Ref()
+		if r.Object != (views.Object{}) || r.Where != nil {
+			return nil // a view of one object does not change with the namespace
+		}
+		r.Namespace = ns
+	}
+	return m.open(r)
+}
+
+// split adds or removes the second slot.
+func (m *Model) split(stacked bool) tea.Cmd {
+	switch {
+	case len(m.slots) == 1:
+		m.stacked = stacked
+		r := views.Ref{View: "overview", Namespace: m.namespace}
+		if p := m.pane(); p != nil {
+			r = p.Ref()
+		}
+		m.slots = append(m.slots, &slot{})
+		m.focus = 1
+		m.openIn(1, r, false)
+	case m.stacked != stacked:
+		m.stacked = stacked
+	default:
+		return m.closeSlot()
+	}
+	m.zoomed = false
+	return nil
+}
+
+// closeSlot gives up the focused slot when there are two.
+func (m *Model) closeSlot() tea.Cmd {
+	if len(m.slots) < 2 {
+		return nil
+	}
+	m.slots[m.focus].close()
+	m.slots = append(m.slots[:m.focus], m.slots[m.focus+1:]...)
+	m.focus, m.zoomed = 0, false
+	return nil
+}
+
+// layout gives each slot its rectangle. When the screen is too small for two, only the focused one is drawn.
+func (m *Model) layout(r draw.Rect) []draw.Rect {
+	rs := make([]draw.Rect, len(m.slots))
+	two := len(m.slots) == 2 && !m.zoomed
+	switch {
+	case two && m.stacked && r.H >= 12:
+		h := r.H / 2
+		rs[0] = draw.Rect{X: r.X, Y: r.Y, W: r.W, H: h}
+		rs[1] = draw.Rect{X: r.X, Y: r.Y + h, W: r.W, H: r.H - h}
+	case two && !m.stacked && r.W >= 76:
+		w := r.W / 2
+		rs[0] = draw.Rect{X: r.X, Y: r.Y, W: w, H: r.H}
+		rs[1] = draw.Rect{X: r.X + w, Y: r.Y, W: r.W - w, H: r.H}
+	default:
+		if m.focus < len(rs) {
+			rs[m.focus] = r
+		}
+	}
+	return rs
+}

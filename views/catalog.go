@@ -1,0 +1,252 @@
+package views
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"fathom/cluster"
+)
+
+// Catalog knows every view by name and makes the panes. It implements ui.Opener.
+type Catalog struct {
+	env       *Env
+	kinds     []Kind
+	special   []special
+	resources atomic.Pointer[cluster.Resources] // nil until discovery has answered
+	recent    []string                          // namespaces, the newest first
+	identity  identityCache
+}
+
+// special is a view that is not one resource.
+type special struct {
+	name    string
+	aliases []string
+	help    string
+	object  bool // needs an object, so it cannot be opened by name alone
+	open    func(*Env, Ref) (Pane, error)
+}
+
+// NewCatalog makes the catalog and starts discovery in the background.
+func NewCatalog(env *Env, namespace string) *Catalog {
+	c := &Catalog{env: env, kinds: Typed(), special: specials()}
+	c.remember("default")
+	c.remember("kube-system")
+	c.remember(namespace)
+	if k := env.Cluster.Kube(); k != nil {
+		env.Group.Go("discovery", func(ctx context.Context) { c.discover(ctx, k) })
+	}
+	return c
+}
+
+// discover asks for the resources until the API server has told them, then again every few minutes: a CRD may have come.
+func (c *Catalog) discover(ctx context.Context, k *cluster.Kube) {
+	wait := time.NewTimer(0)
+	defer wait.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wait.C:
+		}
+		next := 2 * time.Second
+		if r, err := k.Resources(ctx); err == nil {
+			c.resources.Store(r)
+			next = 3 * time.Minute
+		}
+		wait.Reset(next)
+	}
+}
+
+// WaitForResources waits until discovery has answered or ctx ends.
+func (c *Catalog) WaitForResources(ctx context.Context) error {
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	for c.resources.Load() == nil {
+		if c.env.Cluster.Kube() == nil {
+			return errors.New("there is no API server to ask for its resources")
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("asking the API server for its resources: %w", ctx.Err())
+		case <-t.C:
+		}
+	}
+	return nil
+}
+
+// Known reports whether a view of that name can be opened without asking the API server for its resources.
+func (c *Catalog) Known(name string) bool {
+	name = strings.ToLower(name)
+	_, sp := c.findSpecial(name)
+	_, k := c.findKind(name)
+	return sp || k
+}
+
+func (c *Catalog) findSpecial(name string) (special, bool) {
+	for _, s := range c.special {
+		if s.name == name || slices.Contains(s.aliases, name) {
+			return s, true
+		}
+	}
+	return special{}, false
+}
+
+func (c *Catalog) findKind(name string) (Kind, bool) {
+	for _, k := range c.kinds {
+		full := k.GVR.Resource
+		if k.GVR.Group != "" {
+			full += "." + k.GVR.Group
+		}
+		if name == k.GVR.Resource || name == full || slices.Contains(k.Short, name) {
+			return k, true
+		}
+	}
+	return Kind{}, false
+}
+
+// Resolve implements ui.Opener: "pods", "po shop", "deploy -A /web", "keys /registry/pods", "vm".
+func (c *Catalog) Resolve(line, namespace string) (Ref, error) {
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return Ref{}, errors.New("type a view or a resource, for example :pods")
+	}
+	name, rest := strings.ToLower(words[0]), words[1:]
+	r := Ref{Namespace: namespace}
+	sp, isSpecial := c.findSpecial(name)
+	switch {
+	case isSpecial:
+		if sp.object {
+			return Ref{}, fmt.Errorf("view %q shows one object: select it in its list and press the key for it", name)
+		}
+		r.View = sp.name
+	default:
+		view, err := c.resourceView(name)
+		if err != nil {
+			return Ref{}, err
+		}
+		r.View = view
+	}
+	for i, w := range rest {
+		switch {
+		case r.View == "keys":
+			r.Object.Key = w
+		case w == "-A" || w == "all":
+			r.Namespace = AllNamespaces
+		case strings.HasPrefix(w, "/"):
+			r.Filter = strings.TrimPrefix(strings.Join(rest[i:], " "), "/")
+			_, err := ParseFilter(r.Filter)
+			return r, err
+		default:
+			r.Namespace = w
+		}
+	}
+	c.remember(r.Namespace)
+	return r, nil
+}
+
+// resourceView finds the canonical view name of a resource.
+func (c *Catalog) resourceView(name string) (string, error) {
+	if k, ok := c.findKind(name); ok {
+		return k.GVR.Resource, nil
+	}
+	rs := c.resources.Load()
+	if rs == nil {
+		if c.env.Cluster.Kube() == nil {
+			return "", fmt.Errorf("%q is no view, and without an API server there are no resources; try :overview, :members or :keys", name)
+		}
+		return "", fmt.Errorf("%q is no view, and the API server has not told its resources yet: try again in a moment", name)
+	}
+	res, ok := rs.Find(name)
+	if !ok {
+		msg := fmt.Sprintf("%q is neither a view nor a resource of this cluster", name)
+		if near := c.Complete(name[:min(len(name), 3)]); len(near) > 0 {
+			msg += "; did you mean " + strings.Join(near[:min(3, len(near))], ", ") + "?"
+		}
+		return "", errors.New(msg)
+	}
+	return res.FullName(), nil
+}
+
+// Pane implements ui.Opener.
+func (c *Catalog) Pane(r Ref) (Pane, error) {
+	if s, ok := c.findSpecial(r.View); ok {
+		return s.open(c.env, r)
+	}
+	if k, ok := c.findKind(r.View); ok {
+		return newResource(c.env, r, k, false)
+	}
+	rs := c.resources.Load()
+	if rs == nil {
+		return nil, fmt.Errorf("opening %s: the API server has not told its resources yet", r.View)
+	}
+	res, ok := rs.Find(r.View)
+	if !ok {
+		return nil, fmt.Errorf("opening %s: this cluster has no such resource (any more)", r.View)
+	}
+	return newResource(c.env, r, listedKind(res), true)
+}
+
+// Complete implements ui.Opener: the views and resources whose name starts with what was typed, then those that contain it.
+func (c *Catalog) Complete(typed string) []string {
+	typed = strings.ToLower(strings.TrimLeft(typed, " "))
+	if strings.Contains(typed, " ") {
+		return nil
+	}
+	var names []string
+	for _, s := range c.special {
+		if !s.object {
+			names = append(names, s.name)
+		}
+	}
+	for _, k := range c.kinds {
+		names = append(names, k.GVR.Resource)
+	}
+	if rs := c.resources.Load(); rs != nil {
+		for _, r := range rs.All() {
+			names = append(names, r.Name)
+		}
+	}
+	var starts, contains []string
+	for _, n := range names {
+		switch {
+		case slices.Contains(starts, n) || slices.Contains(contains, n):
+		case strings.HasPrefix(n, typed):
+			starts = append(starts, n)
+		case len(typed) > 1 && strings.Contains(n, typed):
+			contains = append(contains, n)
+		}
+	}
+	out := append(starts, contains...)
+	return out[:min(len(out), 12)]
+}
+
+// Names lists every view that can be opened by name: for help and error messages.
+func (c *Catalog) Names() []string {
+	var names []string
+	for _, s := range c.special {
+		if !s.object {
+			names = append(names, s.name)
+		}
+	}
+	for _, k := range c.kinds {
+		names = append(names, k.GVR.Resource)
+	}
+	return names
+}
+
+func (c *Catalog) remember(ns string) {
+	if ns == AllNamespaces {
+		return
+	}
+	c.recent = slices.DeleteFunc(c.recent, func(s string) bool { return s == ns })
+	c.recent = append([]string{ns}, c.recent...)
+	c.recent = c.recent[:min(len(c.recent), 9)]
+}
+
+// Namespaces implements ui.Opener: the namespaces used last.
+func (c *Catalog) Namespaces() []string { return c.recent }

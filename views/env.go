@@ -1,0 +1,54 @@
+package views
+
+import (
+	"context"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"fathom/actions"
+	"fathom/cluster"
+	"fathom/internal/run"
+	"fathom/internal/safe"
+	"fathom/theme"
+	"fathom/watchers"
+	"fathom/watchers/etcd"
+)
+
+// Env is what panes are made of. Hub is nil without an API server, Etcd without an etcd.
+type Env struct {
+	Cluster *cluster.Cluster
+	Hub     *watchers.Hub
+	Etcd    *etcd.Watcher
+	Runner  *actions.Runner
+	Theme   *theme.Theme
+	Group   *run.Group // owns what panes start
+	Now     func() time.Time
+	// Crashed is told of panics in commands, which end the screen.
+	Crashed func(where string, v any)
+}
+
+// readTimeout bounds every read that a pane starts on request (YAML, describe, a page of keys).
+const readTimeout = 10 * time.Second
+
+// Read makes a command of a function that does I/O for a pane. Its result comes back to the pane's Update. ctx ends after
+// readTimeout or with the program.
+func (e *Env) Read(to Pane, what string, fn func(ctx context.Context) any) tea.Cmd {
+	return func() (msg tea.Msg) {
+		defer func() {
+			if v := recover(); v != nil && e.Crashed != nil {
+				e.Crashed(what, v)
+				msg = tea.Quit()
+			}
+		}()
+		ctx, cancel := context.WithTimeout(e.Group.Context(), readTimeout)
+		defer cancel()
+		return PaneMsg{To: to, Msg: fn(ctx)}
+	}
+}
+
+func toast(text string, bad bool) tea.Cmd {
+	return func() tea.Msg { return ToastMsg{Text: safe.String(text), Bad: bad} }
+}
+
+func open(r Ref) tea.Cmd { return func() tea.Msg { return OpenMsg{Ref: r} } }

@@ -1,0 +1,133 @@
+package views
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"fathom/actions"
+	"fathom/internal/safe"
+	"fathom/theme"
+	"fathom/ui/draw"
+)
+
+// identityCache keeps the identity between two looks at it.
+type identityCache struct {
+	at  time.Time
+	key string
+	cur Identity
+}
+
+// Identity implements ui.Opener. It looks at the watchers' newest state at most ten times a second.
+func (c *Catalog) Identity() Identity {
+	now := c.env.Now()
+	if now.Sub(c.identity.at) < 100*time.Millisecond && c.identity.cur.Gen > 0 {
+		return c.identity.cur
+	}
+	c.identity.at = now
+	id := c.env.Cluster.Identity()
+	next := Identity{
+		Context: safe.String(id.Context), Cluster: safe.String(id.Cluster), User: safe.String(id.User), Server: safe.String(id.Server),
+		ReadOnly: c.env.Cluster.ReadOnly(), Health: c.health(now),
+	}
+	if c.env.Cluster.Kube() == nil {
+		next.Context = safe.Lit("etcd only")
+	}
+	key := fmt.Sprint(next)
+	if key != c.identity.key {
+		c.identity.key = key
+		next.Gen = c.identity.cur.Gen + 1
+		c.identity.cur = next
+	}
+	return c.identity.cur
+}
+
+func (c *Catalog) health(now time.Time) []draw.Span {
+	g := c.env.Theme.Glyphs()
+	var out []draw.Span
+	add := func(st theme.Style, glyph rune, text string) {
+		out = append(out, draw.Span{Text: safe.String(string(glyph) + " "), Style: st}, draw.Span{Text: safe.String(text + " "), Style: st})
+	}
+	if c.env.Hub != nil {
+		switch h := c.env.Hub.Health(); {
+		case h.Down && h.LastOK.IsZero():
+			add(theme.Bad, g.Bad, "API down")
+		case h.Down:
+			add(theme.Bad, g.Bad, "API down "+Age(now.Sub(h.LastOK)))
+		case h.LastOK.IsZero():
+			add(theme.Pending, g.Pending, "API")
+		default:
+			add(theme.Good, g.Good, "API up")
+		}
+	}
+	if c.env.Etcd != nil {
+		s := c.env.Etcd.Snapshot()
+		q := s.Quorum
+		switch {
+		case s.Gen == 0:
+			add(theme.Pending, g.Pending, "etcd")
+		case !q.Has:
+			add(theme.Bad, g.Bad, fmt.Sprintf("etcd %d/%d no quorum", q.Reachable, q.Voters))
+		case q.Reachable < q.Voters:
+			add(theme.Warn, g.Warn, fmt.Sprintf("etcd %d/%d", q.Reachable, q.Voters))
+		default:
+			add(theme.Good, g.Good, fmt.Sprintf("etcd %d/%d", q.Reachable, q.Voters))
+		}
+	}
+	return out
+}
+
+// Confirm implements ui.Opener.
+func (c *Catalog) Confirm(a ActMsg) Confirmation {
+	id := c.env.Cluster.Identity()
+	where := safe.Sprintf("cluster %s, context %s, as %s", id.Cluster, id.Context, id.User)
+	if a.Targets[0].Member != 0 {
+		where = safe.Sprintf("etcd of cluster %s, through %s", firstOf(id.Cluster, "unknown"), a.Targets[0].Endpoint)
+	}
+	return Confirmation{
+		Action: a.Action, Targets: a.Targets, Identity: []safe.Text{where}, Name: a.Targets[0].Name,
+		Prepare: func(input string) Prepared { return c.prepare(a, input) },
+		Run:     func(input string) []actions.Outcome { return c.run(a, input) },
+	}
+}
+
+// prepareTimeout bounds the questions asked before a confirmation.
+const prepareTimeout = 8 * time.Second
+
+func (c *Catalog) prepare(a ActMsg, input string) Prepared {
+	ctx, cancel := context.WithTimeout(c.env.Group.Context(), prepareTimeout)
+	defer cancel()
+	var p Prepared
+	const most = 3 // previews: a bulk action shows the first few in full
+	for i, t := range a.Targets {
+		d, err := c.env.Runner.Preflight(ctx, a.Action, t)
+		switch {
+		case err != nil:
+			p.Preview = append(p.Preview, fmt.Sprintf("Whether you may do this could not be asked: %v", err))
+		case !d.Allowed:
+			return Prepared{Denied: d.Reason}
+		}
+		if i >= most {
+			continue
+		}
+		lines, err := c.env.Runner.Preview(ctx, a.Action, t, input)
+		var refused *actions.Refusal
+		switch {
+		case errors.As(err, &refused):
+			return Prepared{Denied: refused.Error()}
+		case err != nil:
+			p.Preview = append(p.Preview, fmt.Sprintf("What it would do could not be read: %v", err))
+		}
+		p.Preview = append(p.Preview, lines...)
+	}
+	return p
+}
+
+func (c *Catalog) run(a ActMsg, input string) []actions.Outcome {
+	conf, err := c.env.Runner.Confirm(a.Action, input, a.Targets...)
+	if err != nil {
+		return []actions.Outcome{{Action: a.Action.ID, Target: a.Targets[0], Status: actions.Failed, Message: err.Error()}}
+	}
+	return c.env.Runner.Run(c.env.Group.Context(), conf, nil)
+}

@@ -1,0 +1,254 @@
+package views
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"fathom/keymap"
+	"fathom/theme"
+	"fathom/watchers"
+)
+
+// Kind is how one typed resource is shown.
+type Kind struct {
+	GVR        schema.GroupVersionResource
+	Kind       string
+	Short      []string // names beside the plural that open it: "po", "pod"
+	Namespaced bool
+	Columns    []Column // without namespace, name and age, which every kind has
+	Scopes     []keymap.Scope
+	Sort       string // key of the column it is sorted by at first; empty: namespace, name
+	Descending bool
+	Down       func(r watchers.Row) (Ref, bool) // Enter; nil: YAML
+	Problem    func(r watchers.Row) theme.Style // the row's state as a style: Good, Warn, Bad, ...
+}
+
+// Typed are the kinds with slim typed rows, in the order the palette shows them.
+func Typed() []Kind {
+	return []Kind{podKind(), nodeKind(), namespaceKind(), deploymentKind(), statefulSetKind(), daemonSetKind(), replicaSetKind(),
+		jobKind(), cronJobKind(), serviceKind(), eventKind()}
+}
+
+func gvr(group, version, resource string) schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: group, Version: version, Resource: resource}
+}
+
+func classStyle(c watchers.PodClass) theme.Style {
+	switch c {
+	case watchers.PodRunning:
+		return theme.Good
+	case watchers.PodNotReady:
+		return theme.Warn
+	case watchers.PodStarting:
+		return theme.Info
+	case watchers.PodPending:
+		return theme.Pending
+	case watchers.PodFailing:
+		return theme.Bad
+	case watchers.PodTerminating:
+		return theme.Gone
+	case watchers.PodCompleted:
+		return theme.Dim
+	default:
+		return theme.Warn
+	}
+}
+
+func podKind() Kind {
+	type P = *watchers.PodRow
+	restarts := number("RESTARTS", "restarts", func(p P) int64 { return int64(p.Restarts) })
+	restarts.Cell = func(r watchers.Row, now time.Time) (string, theme.Style) {
+		p, ok := r.(P)
+		if !ok || p.Restarts == 0 {
+			return "0", theme.Dim
+		}
+		s := fmt.Sprint(p.Restarts)
+		if !p.LastRestart.IsZero() {
+			s += " (" + Age(now.Sub(p.LastRestart)) + " ago)"
+		}
+		return s, theme.Warn
+	}
+	return Kind{
+		GVR: gvr("", "v1", "pods"), Kind: "Pod", Short: []string{"po", "pod"}, Namespaced: true,
+		Scopes:  []keymap.Scope{keymap.Pods},
+		Problem: func(r watchers.Row) theme.Style { return classStyle(r.(P).Class) },
+		Columns: []Column{
+			ratio("READY", "ready", func(p P) (int32, int32) { return p.ReadyCount, p.ContainerCount }),
+			styled("STATUS", "status", func(p P) (string, theme.Style) { return p.Status, classStyle(p.Class) }),
+			restarts.keep(2),
+			text("IP", "ip", func(p P) string { return p.IP }).keep(5),
+			text("NODE", "node", func(p P) string { return p.Node }).keep(3).most(32),
+			text("OWNER", "owner", func(p P) string { return owner(p.Workload) }).keep(6).most(40),
+			amount("CPU/R", "cpuRequestMilli", func(p P) int64 { return p.Requests.MilliCPU }, CPU).keep(7),
+			amount("MEM/R", "memoryRequestBytes", func(p P) int64 { return p.Requests.Memory }, Bytes).keep(7),
+			amount("CPU/L", "cpuLimitMilli", func(p P) int64 { return p.Limits.MilliCPU }, CPU).wide(),
+			amount("MEM/L", "memoryLimitBytes", func(p P) int64 { return p.Limits.Memory }, Bytes).wide(),
+			text("QOS", "qosClass", func(p P) string { return p.QoS }).wide(),
+			text("PRIORITY CLASS", "priorityClass", func(p P) string { return p.PriorityClass }).wide(),
+			text("SERVICE ACCOUNT", "serviceAccount", func(p P) string { return p.ServiceAccount }).wide(),
+			text("MESSAGE", "message", func(p P) string { return firstOf(p.Unscheduled, p.Message) }).wide(),
+		},
+		Down: func(r watchers.Row) (Ref, bool) {
+			p := r.(P)
+			return Ref{View: "logs", Namespace: p.Namespace, Object: Object{GVR: gvr("", "v1", "pods"), Kind: "Pod",
+				Namespace: p.Namespace, Name: p.Name, UID: p.UID}}, true
+		},
+	}
+}
+
+func owner(o watchers.Owner) string {
+	if o.Kind == "" {
+		return "-"
+	}
+	return o.Kind + "/" + o.Name
+}
+
+func firstOf(ss ...string) string {
+	for _, s := range ss {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+func amount[R watchers.Row](title, key string, f func(R) int64, show func(int64) string) Column {
+	c := number(title, key, f)
+	c.Cell = func(r watchers.Row, _ time.Time) (string, theme.Style) {
+		v, ok := r.(R)
+		if !ok || f(v) == 0 {
+			return "-", theme.Dim
+		}
+		return show(f(v)), theme.Default
+	}
+	return c
+}
+
+func nodeStyle(n *watchers.NodeRow) theme.Style {
+	switch {
+	case !n.Ready:
+		return theme.Bad
+	case n.Cordoned || len(n.Conditions) > 0:
+		return theme.Warn
+	}
+	return theme.Good
+}
+
+func nodeKind() Kind {
+	type N = *watchers.NodeRow
+	return Kind{
+		GVR: gvr("", "v1", "nodes"), Kind: "Node", Short: []string{"no", "node"},
+		Scopes:  []keymap.Scope{keymap.Nodes},
+		Problem: func(r watchers.Row) theme.Style { return nodeStyle(r.(N)) },
+		Columns: []Column{
+			styled("STATUS", "status", func(n N) (string, theme.Style) { return n.Status, nodeStyle(n) }),
+			text("ROLES", "roles", func(n N) string { return firstOf(n.Roles, "-") }).keep(4),
+			text("ZONE", "zone", func(n N) string { return n.Zone }).keep(3),
+			text("TAINTS", "taints", func(n N) string { return taints(n.Taints) }).keep(5).most(40).
+				value(func(r watchers.Row) any { return taintList(r.(N).Taints) }),
+			text("CONDITIONS", "conditions", func(n N) string { return strings.Join(n.Conditions, ",") }).keep(4).
+				value(func(r watchers.Row) any { return append([]string{}, r.(N).Conditions...) }),
+			amount("CPU", "cpuAllocatableMilli", func(n N) int64 { return n.Allocatable.MilliCPU }, CPU).keep(5),
+			amount("MEMORY", "memoryAllocatableBytes", func(n N) int64 { return n.Allocatable.Memory }, Bytes).keep(5),
+			number("PODS", "podsAllocatable", func(n N) int64 { return n.Allocatable.Pods }).keep(6),
+			text("INSTANCE", "instanceType", func(n N) string { return n.InstanceType }).keep(6),
+			text("VERSION", "kubeletVersion", func(n N) string { return n.Version }).keep(3),
+			text("INTERNAL-IP", "internalIP", func(n N) string { return n.InternalIP }).keep(6),
+			text("OS", "osImage", func(n N) string { return n.OSImage }).wide(),
+			text("KERNEL", "kernel", func(n N) string { return n.Kernel }).wide(),
+			text("RUNTIME", "containerRuntime", func(n N) string { return n.Runtime }).wide(),
+			text("ARCH", "architecture", func(n N) string { return n.Arch }).wide(),
+		},
+		Down: func(r watchers.Row) (Ref, bool) {
+			name := r.GetName()
+			return Ref{View: "pods", Namespace: AllNamespaces, Object: Object{GVR: gvr("", "v1", "nodes"), Kind: "Node", Name: name},
+				Where: &Where{Label: "node/" + name, Match: func(r watchers.Row) bool {
+					p, ok := r.(*watchers.PodRow)
+					return ok && p.Node == name
+				}}}, true
+		},
+	}
+}
+
+func taints(ts []watchers.Taint) string {
+	if len(ts) == 0 {
+		return "-"
+	}
+	return strings.Join(taintList(ts), ",")
+}
+
+func taintList(ts []watchers.Taint) []string {
+	s := make([]string, len(ts))
+	for i, t := range ts {
+		s[i] = t.String()
+	}
+	return s
+}
+
+func namespaceKind() Kind {
+	type N = *watchers.NamespaceRow
+	style := func(n N) theme.Style {
+		if n.Phase == "Active" {
+			return theme.Good
+		}
+		return theme.Gone
+	}
+	return Kind{
+		GVR: gvr("", "v1", "namespaces"), Kind: "Namespace", Short: []string{"ns", "namespace"},
+		Scopes:  []keymap.Scope{keymap.Namespaces},
+		Problem: func(r watchers.Row) theme.Style { return style(r.(N)) },
+		Columns: []Column{
+			styled("STATUS", "phase", func(n N) (string, theme.Style) { return n.Phase, style(n) }),
+			text("FINALIZERS", "finalizers", func(n N) string { return string(n.Finalizers) }).keep(4).
+				value(func(r watchers.Row) any { return append([]string{}, r.(N).Finalizers.Split()...) }),
+			text("BLOCKED BY", "blocked", func(n N) string { return n.Blocked }).keep(2).flex(),
+		},
+	}
+}
+
+func eventKind() Kind {
+	type E = *watchers.EventRow
+	style := func(e E) theme.Style {
+		if e.Type == "Warning" {
+			return theme.Warn
+		}
+		return theme.Dim
+	}
+	return Kind{
+		GVR: gvr("", "v1", "events"), Kind: "Event", Short: []string{"ev", "event"}, Namespaced: true,
+		Sort: "lastSeen", Scopes: []keymap.Scope{keymap.Events},
+		Problem: func(r watchers.Row) theme.Style { return style(r.(E)) },
+		Columns: []Column{
+			when("LAST SEEN", "lastSeen", func(e E) time.Time { return e.Last }).keep(1),
+			styled("TYPE", "type", func(e E) (string, theme.Style) { return e.Type, style(e) }),
+			text("REASON", "reason", func(e E) string { return e.Reason }).keep(1),
+			text("OBJECT", "object", func(e E) string { return e.Kind + "/" + e.Object }).keep(1).most(48),
+			number("COUNT", "count", func(e E) int64 { return int64(e.Count) }).keep(4),
+			text("MESSAGE", "message", func(e E) string { return e.Message }).keep(1).flex(),
+			text("SOURCE", "source", func(e E) string { return e.Source }).wide(),
+			when("FIRST SEEN", "firstSeen", func(e E) time.Time { return e.First }).wide(),
+		},
+	}
+}
+
+func serviceKind() Kind {
+	type S = *watchers.ServiceRow
+	return Kind{
+		GVR: gvr("", "v1", "services"), Kind: "Service", Short: []string{"svc", "service"}, Namespaced: true,
+		Scopes: []keymap.Scope{keymap.Objects},
+		Columns: []Column{
+			text("TYPE", "type", func(s S) string { return s.Type }).keep(1),
+			text("CLUSTER-IP", "clusterIP", func(s S) string { return s.ClusterIP }).keep(2),
+			text("EXTERNAL", "external", func(s S) string { return s.External }).keep(3).most(32),
+			text("PORTS", "ports", func(s S) string { return s.Ports }).keep(1).most(48),
+			text("SELECTOR", "selector", func(s S) string { return s.Selector }).keep(4).most(48),
+		},
+		Down: func(r watchers.Row) (Ref, bool) {
+			s := r.(S)
+			return podsOf(s.Namespace, "service/"+s.Name, s.Selector)
+		},
+	}
+}

@@ -1,0 +1,109 @@
+// Package views holds one pane per thing to look at: its columns, its drawing, the actions it offers. Panes are plain structs
+// driven by the one model in package ui; they pull immutable snapshots from the watchers and never do I/O themselves.
+package views
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"fathom/actions"
+	"fathom/internal/safe"
+	"fathom/keymap"
+	"fathom/ui/draw"
+	"fathom/watchers"
+)
+
+// Pane is one picture on the screen. All methods are called from the UI's goroutine; Sync, Draw and Do do no I/O and cost no
+// more than what is visible.
+type Pane interface {
+	// Open subscribes to what the pane shows. It is called whenever the pane becomes visible, also again after Close.
+	Open()
+	// Close gives everything back; what was seen stays for when the pane is opened again.
+	Close()
+	// Sync pulls the newest snapshots and reports whether what Draw shows has changed.
+	Sync() bool
+	// Title is what stands in the frame.
+	Title() Title
+	// State is the state of the pane's source, drawn by the frame, always in the same corner.
+	State() watchers.State
+	// Draw draws the inside of the frame.
+	Draw(a draw.Area, focused bool)
+	// Scopes are the key scopes that are active while the pane has the focus, innermost first.
+	Scopes() []keymap.Scope
+	// Do carries out an intent of one of its scopes. The command it returns may do I/O.
+	Do(in keymap.Intent) tea.Cmd
+	// Ref is how to open the same view again.
+	Ref() Ref
+}
+
+// Title is what a pane's frame says.
+type Title struct {
+	Name   safe.Text // "pods"
+	Scope  safe.Text // "shop", "all namespaces", "etcd-2"
+	Count  string    // "42", "7 of 42"
+	Filter safe.Text // the active filter, as typed
+	Marks  int       // marked rows
+}
+
+// Filterer is a pane whose rows can be filtered with "/".
+type Filterer interface {
+	Filter() string
+	// SetFilter applies the expression as it is typed. An invalid expression changes nothing and is returned as an error.
+	SetFilter(expr string) error
+}
+
+// Actor is a pane whose rows can be acted on.
+type Actor interface {
+	// Targets are the marked rows, or the one under the cursor, that the action applies to. why says, when there are none,
+	// what is missing.
+	Targets(a actions.Action) (t []actions.Target, why string)
+	// Unmark forgets the marks, once an action on them was carried out.
+	Unmark()
+}
+
+// Updater is a pane that handles the replies of its own commands.
+type Updater interface {
+	// Update gets the Msg of a PaneMsg addressed to this pane.
+	Update(msg any) tea.Cmd
+}
+
+// Ticker is a pane that shows ages: it is redrawn once a second even if nothing else changed.
+type Ticker interface{ Ticks() bool }
+
+// Clicker is a pane that understands the mouse. Coordinates are relative to the area it drew last.
+type Clicker interface {
+	Click(x, y int) tea.Cmd
+	Wheel(lines int) tea.Cmd
+}
+
+// PaneMsg is the reply of a command that a pane started.
+type PaneMsg struct {
+	To  Pane
+	Msg any
+}
+
+// OpenMsg asks the screen to open a view on top of the current one.
+type OpenMsg struct{ Ref Ref }
+
+// BackMsg asks the screen to go back to the view before.
+type BackMsg struct{}
+
+// NamespaceMsg asks the screen to make a namespace the current one; empty means all namespaces.
+type NamespaceMsg struct {
+	Namespace string
+	View      string // the view to open afterwards
+}
+
+// ContextMsg asks the program to reconnect to another context of the kubeconfig.
+type ContextMsg struct{ Context string }
+
+// ToastMsg is one line of news for the footer.
+type ToastMsg struct {
+	Text safe.Text
+	Bad  bool
+}
+
+// ActMsg asks the screen to confirm and run an action on targets.
+type ActMsg struct {
+	Action  actions.Action
+	Targets []actions.Target
+}

@@ -1,0 +1,35 @@
+package views
+
+import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"fathom/watchers"
+)
+
+// AllNamespaces is the namespace of a Ref that shows every namespace.
+const AllNamespaces = ""
+
+// Ref names a view and what it is opened on. It is what the history keeps and what a drill-down returns.
+type Ref struct {
+	View      string // canonical name: "overview", "members", "pods", "virtualmachines.kubevirt.example.io"
+	Namespace string // AllNamespaces, or one; meaningless for cluster-scoped views
+	Filter    string // as typed after "/"
+	Object    Object // for views of one object: logs, yaml, describe; and what a drill-down came from
+	Where     *Where // narrows a resource view to what a drill-down means
+}
+
+// Object identifies one object of the cluster, by name for reading and by UID for what must not be mistaken.
+type Object struct {
+	GVR             schema.GroupVersionResource
+	Kind            string
+	Namespace, Name string
+	UID             string
+	Container       string // logs
+	Key             string // an etcd key
+}
+
+// Where narrows a resource view: the pods of a node, the pods of a deployment.
+type Where struct {
+	Label string // shown in the title: "node/worker-3"
+	Match func(watchers.Row) bool
+}

@@ -1,0 +1,586 @@
+package views
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"fathom/actions"
+	"fathom/internal/safe"
+	"fathom/keymap"
+	"fathom/theme"
+	"fathom/ui/draw"
+	"fathom/ui/table"
+	"fathom/watchers"
+)
+
+// resource is the pane of one resource: typed rows with our columns, or a server-side Table with the server's.
+type resource struct {
+	env  *Env
+	ref  Ref
+	kind Kind
+	// listed is set for a kind without typed rows: its columns come with the first snapshot.
+	listed bool
+
+	feed   *watchers.Feed
+	snap   *watchers.Snapshot
+	table  *table.Table
+	cols   []Column // as shown now
+	wide   bool
+	filter Filter
+	sort   string // key of the column; empty: namespace, name
+	desc   bool
+	tag    uint64
+
+	// tableCols are the columns of a server-side Table, for the builder goroutine of the feed.
+	tableCols atomic.Pointer[[]Column]
+}
+
+func newResource(env *Env, r Ref, k Kind, listed bool) (*resource, error) {
+	p := &resource{env: env, ref: r, kind: k, listed: listed, sort: k.Sort, desc: k.Descending}
+	if r.Filter != "" {
+		f, err := ParseFilter(r.Filter)
+		if err != nil {
+			return nil, err
+		}
+		p.filter = f
+	}
+	p.snap = &watchers.Snapshot{}
+	p.table = table.New(env.Theme)
+	p.layoutColumns()
+	return p, nil
+}
+
+// everyColumn is what print and JSON show, in order.
+func (p *resource) everyColumn() []Column {
+	cols := make([]Column, 0, len(p.kind.Columns)+3)
+	if p.kind.Namespaced {
+		cols = append(cols, namespaceColumn())
+	}
+	if p.kind.Kind == "Event" { // an event's name says nothing
+		return append(cols, p.kind.Columns...)
+	}
+	cols = append(cols, nameColumn())
+	cols = append(cols, p.kind.Columns...)
+	return append(cols, ageColumn())
+}
+
+// layoutColumns decides which columns are shown: the wide ones on request, the namespace when there is more than one.
+func (p *resource) layoutColumns() {
+	all := p.everyColumn()
+	p.tableCols.Store(&all)
+	p.cols = slices.DeleteFunc(slices.Clone(all), func(c Column) bool {
+		return c.Wide && !p.wide || c.Key == "namespace" && p.ref.Namespace != AllNamespaces
+	})
+	tc := make([]table.Column, len(p.cols))
+	sorted := -1
+	for i, c := range p.cols {
+		tc[i] = table.Column{Title: c.Title, Min: c.Min, Max: c.Max, Flex: c.Flex, Align: c.Align, Priority: c.Priority}
+		if c.Key == p.sort {
+			sorted = i
+		}
+	}
+	p.table.SetColumns(tc)
+	p.table.SetSort(sorted, p.desc)
+}
+
+// Open implements Pane.
+func (p *resource) Open() {
+	if p.feed != nil || p.env.Hub == nil {
+		return
+	}
+	p.feed = p.env.Hub.Open(watchers.Key{GVR: p.kind.GVR, Namespace: p.ref.Namespace}, p.query())
+}
+
+// Close implements Pane.
+func (p *resource) Close() {
+	if p.feed != nil {
+		p.feed.Close()
+		p.feed = nil
+	}
+}
+
+// Sync implements Pane.
+func (p *resource) Sync() bool {
+	if p.feed == nil {
+		return false
+	}
+	s := p.feed.Snapshot()
+	if s == p.snap {
+		return false
+	}
+	if p.listed && len(s.Columns) > 0 && !slices.Equal(s.Columns, p.snap.Columns) {
+		p.kind.Columns = tableColumns(s.Columns)
+		p.layoutColumns()
+		if !p.filter.IsEmpty() || p.sort != "" {
+			p.feed.SetQuery(p.query())
+		}
+	}
+	p.snap = s
+	p.table.SetSource(source{p, s})
+	return true
+}
+
+// query is what the feed's builder goroutine runs: it must not touch the pane, only copies.
+func (p *resource) query() watchers.Query {
+	p.tag++
+	q := watchers.Query{Tag: fmt.Sprint(p.tag)}
+	where, filter, cols := p.ref.Where, p.filter, &p.tableCols
+	if where != nil || !filter.IsEmpty() {
+		q.Match = func(r watchers.Row) bool {
+			if where != nil && !where.Match(r) {
+				return false
+			}
+			var set watchers.Labels
+			if m := watchers.MetaOf(r); m != nil {
+				set = m.Labels
+			}
+			text := ""
+			if filter.NeedsText() {
+				text = rowText(*cols.Load(), r)
+			}
+			return filter.Match(text, set)
+		}
+	}
+	if p.sort == "" {
+		return q
+	}
+	key, sign := p.sort, 1
+	if p.desc {
+		sign = -1
+	}
+	col := p.column(key)
+	if col == nil {
+		return q
+	}
+	q.Less = func(a, b watchers.Row) int {
+		return cmp.Or(sign*col.compare(a, b), cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetName(), b.GetName()))
+	}
+	return q
+}
+
+func (p *resource) column(key string) *Column {
+	all := p.everyColumn()
+	for i := range all {
+		if all[i].Key == key {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// rowText is what a filter looks at: the cells as shown, without the ages, which change by themselves.
+func rowText(cols []Column, r watchers.Row) string {
+	var b strings.Builder
+	for i := range cols {
+		if cols[i].Key == "createdAt" || cols[i].Key == "lastSeen" || cols[i].Key == "firstSeen" {
+			continue
+		}
+		s, _ := cols[i].Cell(r, time.Time{})
+		if s == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(s)
+	}
+	return b.String()
+}
+
+// source gives the table the visible cells of a snapshot.
+type source struct {
+	p *resource
+	s *watchers.Snapshot
+}
+
+func (s source) Len() int                   { return len(s.s.Rows) }
+func (s source) ID(i int) string            { return s.s.Rows[i].ID() }
+func (s source) Find(id string) (int, bool) { return s.s.Find(id) }
+func (s source) Cell(i, col int) table.Cell {
+	text, style := s.p.cols[col].Cell(s.s.Rows[i], s.p.env.Now())
+	return table.Cell{Text: safe.Bounded(text, maxCell), Style: style}
+}
+
+// maxCell bounds a cell's text before its width is computed.
+const maxCell = 512
+
+// Title implements Pane.
+func (p *resource) Title() Title {
+	t := Title{Name: safe.String(p.ref.View), Filter: safe.String(p.filter.String()), Marks: len(p.table.Marked())}
+	switch {
+	case p.ref.Where != nil:
+		t.Scope = safe.String(p.ref.Where.Label)
+	case !p.kind.Namespaced:
+	case p.ref.Namespace == AllNamespaces:
+		t.Scope = safe.Lit("all namespaces")
+	default:
+		t.Scope = safe.String(p.ref.Namespace)
+	}
+	switch n := len(p.snap.Rows); {
+	case p.snap.Gen == 0:
+	case n != p.snap.Total && p.ref.Where == nil:
+		t.Count = fmt.Sprintf("%d of %d", n, p.snap.Total)
+	default:
+		t.Count = fmt.Sprint(n)
+	}
+	return t
+}
+
+// State implements Pane.
+func (p *resource) State() watchers.State {
+	if p.env.Hub == nil {
+		return watchers.State{Phase: watchers.Unsupported, Why: "no API server: give --kubeconfig or --context"}
+	}
+	return p.snap.State
+}
+
+// Ticks implements Ticker: there is an age column.
+func (p *resource) Ticks() bool { return len(p.snap.Rows) > 0 }
+
+// Draw implements Pane.
+func (p *resource) Draw(a draw.Area, focused bool) {
+	p.table.SetEmpty(p.emptyText())
+	p.table.Draw(a, focused)
+}
+
+func (p *resource) emptyText() safe.Text {
+	switch st := p.State(); {
+	case st.Phase == watchers.Connecting:
+		return safe.Lit("waiting for the first rows…")
+	case st.Phase == watchers.Denied:
+		return safe.Sprintf("you may not %s %s here; a namespace you may read can be chosen with :%s NAMESPACE", st.Verb, st.Resource, p.ref.View)
+	case st.Phase == watchers.Unsupported:
+		return safe.Sprintf("not available: %s", st.Why)
+	case !p.filter.IsEmpty():
+		return safe.Sprintf("no row matches /%s; Esc shows all %d", p.filter.String(), p.snap.Total)
+	case p.kind.Namespaced && p.ref.Namespace != AllNamespaces:
+		return safe.Sprintf("no %s in namespace %s; 0 shows all namespaces", p.ref.View, p.ref.Namespace)
+	}
+	return safe.Sprintf("no %s", p.ref.View)
+}
+
+// Ref implements Pane.
+func (p *resource) Ref() Ref {
+	r := p.ref
+	r.Filter = p.filter.String()
+	return r
+}
+
+// Scopes implements Pane.
+func (p *resource) Scopes() []keymap.Scope {
+	return append(slices.Clone(p.kind.Scopes), keymap.Objects, keymap.Table)
+}
+
+// Filter implements Filterer.
+func (p *resource) Filter() string { return p.filter.String() }
+
+// SetFilter implements Filterer.
+func (p *resource) SetFilter(expr string) error {
+	f, err := ParseFilter(expr)
+	if err != nil {
+		return err
+	}
+	if f.String() == p.filter.String() {
+		return nil
+	}
+	p.filter = f
+	p.requery()
+	return nil
+}
+
+func (p *resource) requery() {
+	if p.feed != nil {
+		p.feed.SetQuery(p.query())
+	}
+}
+
+// row is the row under the cursor.
+func (p *resource) row() (watchers.Row, bool) {
+	id, ok := p.table.Cursor()
+	if !ok {
+		return nil, false
+	}
+	return p.rowOf(id)
+}
+
+func (p *resource) rowOf(id string) (watchers.Row, bool) {
+	i, ok := p.snap.Find(id)
+	if !ok {
+		return nil, false
+	}
+	return p.snap.Rows[i], true
+}
+
+func (p *resource) object(r watchers.Row) Object {
+	return Object{GVR: p.kind.GVR, Kind: p.kind.Kind, Namespace: r.GetNamespace(), Name: r.GetName(), UID: r.ID()}
+}
+
+// Do implements Pane.
+func (p *resource) Do(in keymap.Intent) tea.Cmd {
+	if moveTable(p.table, in) {
+		return nil
+	}
+	switch in {
+	case keymap.SortNext, keymap.SortPrev, keymap.SortReverse, keymap.SortName, keymap.SortAge, keymap.SortStatus:
+		p.resort(in)
+		return nil
+	case keymap.Wide:
+		p.wide = !p.wide
+		p.layoutColumns()
+		return nil
+	}
+	if a, ok := actions.Lookup(string(in)); ok {
+		return p.act(a)
+	}
+	r, ok := p.row()
+	if !ok {
+		return nil
+	}
+	return p.doRow(in, r)
+}
+
+// doRow carries out an intent on one row.
+func (p *resource) doRow(in keymap.Intent, r watchers.Row) tea.Cmd {
+	obj := p.object(r)
+	ref := Ref{Namespace: r.GetNamespace(), Object: obj}
+	switch in {
+	case keymap.Enter:
+		if p.kind.Kind == "Namespace" {
+			ns := r.GetName()
+			return func() tea.Msg { return NamespaceMsg{Namespace: ns, View: "pods"} }
+		}
+		if p.kind.Down != nil {
+			if to, ok := p.kind.Down(r); ok {
+				return open(to)
+			}
+		}
+		ref.View = "yaml"
+	case keymap.YAML:
+		ref.View = "yaml"
+	case keymap.Describe:
+		ref.View = "describe"
+	case keymap.Logs:
+		ref.View = "logs"
+		if len(watchers.LoggableContainers(r)) == 0 {
+			return toast("there are no containers to show logs of", true)
+		}
+	case keymap.LogsPrevious:
+		ref.View = "logs-previous"
+	case keymap.PodNode:
+		if pod, ok := r.(*watchers.PodRow); ok && pod.Node != "" {
+			return open(Ref{View: "nodes", Filter: "^" + pod.Node + " "})
+		}
+		return toast("the pod is not on a node yet", false)
+	default:
+		return nil
+	}
+	return open(ref)
+}
+
+// resort changes the column the rows are sorted by.
+func (p *resource) resort(in keymap.Intent) {
+	keys := []string{""}
+	at := 0
+	for _, c := range p.cols {
+		keys = append(keys, c.Key)
+		if c.Key == p.sort {
+			at = len(keys) - 1
+		}
+	}
+	pick := func(want ...string) {
+		for _, k := range want {
+			if !slices.Contains(keys, k) {
+				continue
+			}
+			if p.sort == k {
+				p.desc = !p.desc
+			} else {
+				p.sort, p.desc = k, false
+			}
+			return
+		}
+	}
+	switch in {
+	case keymap.SortNext:
+		p.sort, p.desc = keys[(at+1)%len(keys)], false
+	case keymap.SortPrev:
+		p.sort, p.desc = keys[(at+len(keys)-1)%len(keys)], false
+	case keymap.SortReverse:
+		p.desc = !p.desc
+		if p.sort == "" {
+			p.sort = "name"
+		}
+	case keymap.SortName:
+		pick("name")
+	case keymap.SortAge:
+		pick("createdAt", "lastSeen")
+	case keymap.SortStatus:
+		pick("status", "state", "phase", "type")
+	}
+	p.layoutColumns()
+	p.requery()
+}
+
+// act asks for the confirmation of an action on the marked rows, or the one under the cursor.
+func (p *resource) act(a actions.Action) tea.Cmd {
+	ts, why := p.Targets(a)
+	if len(ts) == 0 {
+		return toast(why, true)
+	}
+	return func() tea.Msg { return ActMsg{Action: a, Targets: ts} }
+}
+
+// Targets implements Actor.
+func (p *resource) Targets(a actions.Action) ([]actions.Target, string) {
+	if !a.Applies(p.kind.GVR.Resource) {
+		return nil, fmt.Sprintf("%s does not apply to %s", a.Title, p.kind.GVR.Resource)
+	}
+	if id, gone := p.table.Gone(); gone && len(p.table.Marked()) == 0 {
+		_ = id
+		return nil, "the row you were on is gone; move to the one you mean first"
+	}
+	ids := p.table.Marked()
+	if len(ids) == 0 {
+		if id, ok := p.table.Cursor(); ok {
+			ids = []string{id}
+		}
+	}
+	var ts []actions.Target
+	for _, id := range ids {
+		if r, ok := p.rowOf(id); ok {
+			ts = append(ts, target(p.kind, r))
+		}
+	}
+	if len(ts) == 0 {
+		return nil, "nothing is selected"
+	}
+	return ts, ""
+}
+
+// Unmark implements Actor.
+func (p *resource) Unmark() { p.table.ClearMarks() }
+
+// target identifies a row for the write side.
+func target(k Kind, r watchers.Row) actions.Target {
+	t := actions.Target{Kind: k.Kind, Group: k.GVR.Group, Version: k.GVR.Version, Resource: k.GVR.Resource,
+		Namespace: r.GetNamespace(), Name: r.GetName(), UID: r.ID(), Detail: map[string]string{}}
+	if m := watchers.MetaOf(r); m != nil {
+		t.ResourceVersion = m.ResourceVersion
+	}
+	if w, ok := r.(*watchers.WorkloadRow); ok {
+		t.Detail["replicas"] = fmt.Sprint(w.Desired)
+	}
+	return t
+}
+
+// Click implements Clicker: a click selects, a click on the selected row opens it.
+func (p *resource) Click(_, y int) tea.Cmd {
+	id, ok := p.table.RowAt(y)
+	if !ok {
+		return nil
+	}
+	if cur, _ := p.table.Cursor(); cur == id {
+		return p.Do(keymap.Enter)
+	}
+	p.table.MoveTo(id)
+	return nil
+}
+
+// Wheel implements Clicker.
+func (p *resource) Wheel(lines int) tea.Cmd {
+	p.table.Move(lines)
+	return nil
+}
+
+// moveTable carries out the intents that every table knows.
+func moveTable(t *table.Table, in keymap.Intent) bool {
+	switch in {
+	case keymap.Down:
+		t.Move(1)
+	case keymap.Up:
+		t.Move(-1)
+	case keymap.Top:
+		t.Top()
+	case keymap.Bottom:
+		t.Bottom()
+	case keymap.PageDown:
+		t.Page(1)
+	case keymap.PageUp:
+		t.Page(-1)
+	case keymap.ScrollLeft:
+		t.Left()
+	case keymap.ScrollRight:
+		t.Right()
+	case keymap.Mark:
+		t.ToggleMark()
+	case keymap.MarkRange:
+		t.MarkRange()
+	case keymap.MarkClear:
+		t.ClearMarks()
+	default:
+		return false
+	}
+	return true
+}
+
+// tableColumns turns the columns of a server-side Table into ours. Name and age are ours already.
+func tableColumns(defs []watchers.TableColumn) []Column {
+	var cols []Column
+	for i, d := range defs {
+		if d.Name == "Name" && d.Format == "name" || d.Name == "Age" {
+			continue
+		}
+		get := func(r watchers.Row) any {
+			if t, ok := r.(*watchers.TableRow); ok && i < len(t.Cells) {
+				return t.Cells[i]
+			}
+			return nil
+		}
+		c := Column{Title: strings.ToUpper(d.Name), Key: lowerCamel(d.Name), Priority: 3 + int(d.Priority), Wide: d.Priority > 0, Max: 60,
+			Cell: func(r watchers.Row, _ time.Time) (string, theme.Style) {
+				v := get(r)
+				if v == nil {
+					return "-", theme.Dim
+				}
+				return cellText(v), theme.Default
+			},
+			Value: get,
+		}
+		if d.Type == "integer" || d.Type == "number" {
+			c.Align = draw.Right
+			c.Compare = func(a, b watchers.Row) int {
+				fa, _ := get(a).(float64)
+				fb, _ := get(b).(float64)
+				return cmp.Compare(fa, fb)
+			}
+		}
+		cols = append(cols, c)
+	}
+	return cols
+}
+
+func cellText(v any) string {
+	if f, ok := v.(float64); ok && f == float64(int64(f)) {
+		return fmt.Sprint(int64(f))
+	}
+	return fmt.Sprint(v)
+}
+
+// lowerCamel makes a JSON name of a column title: "Desired Replicas" -> desiredReplicas.
+func lowerCamel(s string) string {
+	words := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '-' || r == '_' || r == '/' || r == '.' })
+	for i, w := range words {
+		if i == 0 {
+			words[i] = strings.ToLower(w)
+			continue
+		}
+		words[i] = strings.ToUpper(w[:1]) + strings.ToLower(w[1:])
+	}
+	return strings.Join(words, "")
+}
