@@ -176,4 +176,3 @@ func Eventually(t testing.TB, within time.Duration, what string, check func() er
 		<-tick.C
 	}
 }
-
