@@ -59,6 +59,9 @@ func (t *Theme) Fold(r rune) rune {
 	if r < 0x80 || !t.opt.ASCII {
 		return r
 	}
+	if r >= 0x2400 && r <= 0x2421 { // a control picture: ␛ is ^[ where there is room for it
+		return '^'
+	}
 	switch r {
 	case '…':
 		return '~'
