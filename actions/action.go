@@ -53,7 +53,9 @@ type Target struct {
 	ResourceVersion string
 	Member          uint64            // etcd member ID, for Kind "Member"
 	Endpoint        string            // etcd client URL of the member; informative, members are found by ID
-	Detail          map[string]string // what the row knew: "replicas", "leader", ...
+	// Detail is what the row knew, when it knew it: "replicas" is spec.replicas (a scale is refused when it has changed),
+	// "dbSize" a member's database size in bytes (tells after a lost answer whether it was defragmented).
+	Detail map[string]string
 }
 
 // String names the target for sentences: "Pod shop/cart-0", "Node node-1", "Member etcd-2 (8e9e05c52164694d)". It is untrusted
@@ -85,6 +87,7 @@ type Request struct {
 	// AuditID names this request in fathom's journal and, because it is sent as the Audit-ID header, in the audit log of the
 	// API server (k8s.io/apiserver/pkg/audit: a client's Audit-ID of at most 64 bytes is kept).
 	AuditID string
+	At      time.Time // when it was begun
 }
 
 // Action is one mutation.

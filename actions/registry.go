@@ -2,7 +2,7 @@ package actions
 
 // All returns every action fathom has, in the order menus show them. The slice is the caller's.
 func All() []Action {
-	return []Action{}
+	return []Action{deletePod(), scale(), restart(), cordon(), uncordon(), moveLeader(), defragment()}
 }
 
 // For returns the actions that apply to a plural resource name ("pods"; "members" for etcd).

@@ -2,10 +2,12 @@ package actions
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strings"
 	"sync"
-	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"fathom/actions/journal"
 	"fathom/cluster"
@@ -16,6 +18,8 @@ type Runner struct {
 	cluster *cluster.Cluster
 	journal *journal.Journal
 	version string
+	// verifyFor is how long a lost answer is looked for.
+	verifyFor time.Duration
 
 	mu        sync.Mutex
 	exclusive string // what is running, while an exclusive action is
@@ -23,7 +27,7 @@ type Runner struct {
 
 // NewRunner returns a runner for c that journals to j. Version is fathom's own, for the journal.
 func NewRunner(c *cluster.Cluster, j *journal.Journal, version string) *Runner {
-	return &Runner{cluster: c, journal: j, version: version}
+	return &Runner{cluster: c, journal: j, version: version, verifyFor: verifyFor}
 }
 
 // Confirmation is what a user has said yes to: one action, its input and its targets. It can be run once.
@@ -31,7 +35,7 @@ type Confirmation struct {
 	action  Action
 	input   string
 	targets []Target
-	used    atomic.Bool
+	used    bool // guarded by Runner.mu
 }
 
 // Action that was confirmed.
@@ -75,19 +79,174 @@ func check(a Action, t Target, input string) error {
 // Preflight asks whether the action is possible before anything is shown for confirmation: read-only mode, the journal, and
 // for the API server the permissions it needs. An error means that the question could not be answered.
 func (r *Runner) Preflight(ctx context.Context, a Action, t Target) (Decision, error) {
-	return Decision{}, errors.New("not built yet")
+	if isReadOnly(r.cluster) {
+		return Decision{Reason: readOnlyReason}, nil
+	}
+	if err := r.journal.Check(ctx); err != nil {
+		return Decision{Reason: "every change is journalled first, and the journal cannot be written: " + err.Error()}, nil
+	}
+	d := Decision{Allowed: true}
+	if a.Permission == nil {
+		return d, nil
+	}
+	var reasons []string
+	for _, p := range a.Permission(t) {
+		allowed, why, err := can(ctx, r.cluster, p)
+		if err != nil {
+			return Decision{}, fmt.Errorf("ask whether you may %s: %w", phrase(p), err)
+		}
+		if allowed {
+			continue
+		}
+		reason := "needs " + phrase(p)
+		if why != "" {
+			reason += " (" + why + ")"
+		}
+		d.Allowed = false
+		d.Missing = append(d.Missing, p)
+		reasons = append(reasons, reason)
+	}
+	d.Reason = strings.Join(reasons, "; ")
+	return d, nil
+}
+
+const readOnlyReason = "fathom runs in read-only mode: nothing can be changed"
+
+// phrase says a permission as an administrator would grant it: "patch on deployments/scale in namespace shop".
+func phrase(p Permission) string {
+	s := p.Verb + " on " + p.Resource
+	if p.Subresource != "" {
+		s += "/" + p.Subresource
+	}
+	if p.Namespace != "" {
+		return s + " in namespace " + p.Namespace
+	}
+	return s
 }
 
 // Preview says in full sentences what will happen; the lines are untrusted text. A *[Refusal] says that fathom will not do it
-// now, and why.
+// now, and why; a *[ConflictError], that the object is no longer the one the row showed.
 func (r *Runner) Preview(ctx context.Context, a Action, t Target, input string) ([]string, error) {
-	return nil, errors.New("not built yet")
+	if err := check(a, t, input); err != nil {
+		return nil, err
+	}
+	lines, err := a.Preview(ctx, r.cluster, t, input)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", a.Title, err)
+	}
+	return lines, nil
 }
 
 // Run performs a confirmed action on its targets, one after the other, and returns one outcome for each, in order; each, when
-// not nil, is called with every outcome as it comes. It never panics on a used confirmation: that is refused, and nothing sent.
-// When an outcome is unknown, the targets after it are not touched. The end of ctx does not lose an outcome: what was sent is
-// verified and journalled.
+// not nil, is called with every outcome as it comes. A confirmation that was run before is refused, and nothing sent. When
+// an outcome is unknown or the journal fails, the targets after it are not touched. The end of ctx loses no outcome: what was
+// sent is verified and journalled, what was not yet begun is not begun.
 func (r *Runner) Run(ctx context.Context, c *Confirmation, each func(Outcome)) []Outcome {
-	return nil
+	outcomes := make([]Outcome, 0, len(c.targets))
+	stop := r.begin(c)
+	if stop == "" {
+		defer r.end(c)
+	}
+	for _, t := range c.targets {
+		o := Outcome{Action: c.action.ID, Target: t, Status: Refused, Message: stop}
+		if stop == "" {
+			o, stop = r.one(ctx, c, t)
+		}
+		outcomes = append(outcomes, o)
+		if each != nil {
+			each(o)
+		}
+	}
+	return outcomes
+}
+
+// begin takes the confirmation and, for an exclusive action, the turn; it returns why not.
+func (r *Runner) begin(c *Confirmation) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.action.Exclusive && r.exclusive != "" {
+		return r.exclusive + " is still running: etcd maintenance is done one at a time; nothing was sent"
+	}
+	if c.used {
+		return "this confirmation was used already: nothing was sent; look at what it did and confirm anew"
+	}
+	c.used = true
+	if c.action.Exclusive {
+		r.exclusive = fmt.Sprintf("%s (%s)", c.action.Title, c.targets[0])
+	}
+	return ""
+}
+
+func (r *Runner) end(c *Confirmation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.action.Exclusive {
+		r.exclusive = ""
+	}
+}
+
+// one performs the action on one target. It also says why the targets after it must not be touched, or "".
+func (r *Runner) one(ctx context.Context, c *Confirmation, t Target) (o Outcome, stop string) {
+	a := c.action
+	req := Request{Target: t, Input: c.input, AuditID: string(uuid.NewUUID()), At: time.Now()}
+	o = Outcome{Action: a.ID, Target: t}
+	defer func() { o.Took = time.Since(req.At) }()
+	if isReadOnly(r.cluster) {
+		o.Status, o.Message = Denied, readOnlyReason
+		return o, ""
+	}
+	if err := ctx.Err(); err != nil {
+		o.Status, o.Message = Failed, "not begun: fathom is ending or the action was given up"
+		return o, ""
+	}
+	intent := r.record(a, req)
+	if _, err := r.journal.Append(ctx, intent); err != nil {
+		o.Status = Denied
+		o.Message = "nothing was sent, because the intent could not be journalled: " + err.Error()
+		return o, "not begun: the journal cannot be written"
+	}
+	o.AuditID = req.AuditID
+	o.Status, o.Message = r.perform(ctx, a, req)
+	if o.Status == Unknown {
+		stop = fmt.Sprintf("not begun: what became of %s is unknown", t)
+	}
+	// Whatever ended ctx, the outcome belongs into the journal.
+	if _, err := r.journal.Append(context.WithoutCancel(ctx), r.completed(intent, o)); err != nil {
+		o.Message += fmt.Sprintf(". This outcome is NOT in the journal (audit ID %s has only its intent): %v", o.AuditID, err)
+		stop = "not begun: the journal cannot be written"
+	}
+	return o, stop
+}
+
+// perform does it once, and re-reads when the answer was lost.
+func (r *Runner) perform(ctx context.Context, a Action, req Request) (Status, string) {
+	timeout := a.Timeout
+	if timeout == 0 {
+		timeout = writeTimeout
+	}
+	doCtx, cancel := context.WithTimeout(ctx, timeout)
+	message, err := a.Do(doCtx, r.cluster, req)
+	cancel()
+	if err == nil {
+		return Done, message
+	}
+	v := judge(err)
+	if !v.ambiguous {
+		return v.status, v.message
+	}
+	verifyCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.verifyFor)
+	defer cancel()
+	lost := fmt.Sprintf("there was no clear answer (%v) and nothing was repeated", err)
+	found, text, err := a.Verify(verifyCtx, r.cluster, req)
+	at := time.Now().Format("15:04:05")
+	switch {
+	case text == "" && err != nil:
+		return Unknown, fmt.Sprintf("%s; it could not be read again either: %v", lost, err)
+	case found == Unknown && err != nil:
+		return Unknown, fmt.Sprintf("%s; last read: %s; then it could not be read any more: %v", lost, text, err)
+	case found == Unknown:
+		return Unknown, fmt.Sprintf("%s; read again at %s: %s; it may still take effect", lost, at, text)
+	default:
+		return found, fmt.Sprintf("%s; read again at %s: %s", lost, at, text)
+	}
 }

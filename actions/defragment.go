@@ -1,0 +1,141 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"fathom/cluster"
+)
+
+// defragTimeout is how long a defragmentation may take. It copies the whole database, seconds to minutes for some GB on a slow
+// disk; when our patience ends, etcd goes on.
+const defragTimeout = 10 * time.Minute
+
+// detailDBSize is the key of Target.Detail with the row's database size, in bytes, in decimal.
+const detailDBSize = "dbSize"
+
+func defragment() Action {
+	return Action{
+		ID: "members.defragment", Title: "Defragment member", Verb: "defragment", Resources: []string{"members"},
+		Risk: Destructive, Exclusive: true, Timeout: defragTimeout,
+		Preview: previewDefragment, Do: doDefragment, Verify: verifyDefragment,
+	}
+}
+
+// planDefragment looks anew and refuses where the member's pause would cost the quorum, or where etcd is known to suffer.
+func planDefragment(ctx context.Context, c *cluster.Cluster, t Target) (*quorum, *member, error) {
+	q, err := lookAtQuorum(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := q.find(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	refuse := func(format string, args ...any) (*quorum, *member, error) {
+		return nil, nil, &Refusal{Reason: fmt.Sprintf(format, args...)}
+	}
+	if m.learner {
+		return refuse("%s is a learner: etcd does not serve Defragment there, and it is still receiving data", m)
+	}
+	if m.status == nil {
+		return refuse("%s does not answer: %v", m, m.err)
+	}
+	if away := q.unreachable(); len(away) > 0 {
+		return refuse("%s cannot be reached, so the quorum has no slack: %s would be away too while it is defragmented", names(away), m)
+	}
+	if q.leader() == nil {
+		return refuse("no member leads now: let an election finish first")
+	}
+	for _, o := range q.members {
+		if o.learner {
+			return refuse("%s is a learner that is still being brought up: defragmenting while a snapshot is sent or applied can stall it, and before etcd 3.5.23 and 3.6.5 corrupt the database", o)
+		}
+		if o.alarm("CORRUPT") != "" {
+			return refuse("%s reports %q: find out about the corruption before anything is rewritten", o, o.alarm("CORRUPT"))
+		}
+		if lag := q.lag(o); lag > maxLag {
+			return refuse("%s is %s behind, it may be applying a snapshot: defragmenting now could cost the quorum, and before etcd 3.5.23 and 3.6.5 corrupt the database", o, entries(lag))
+		}
+	}
+	return q, m, nil
+}
+
+func previewDefragment(ctx context.Context, c *cluster.Cluster, t Target, _ string) ([]string, error) {
+	q, m, err := planDefragment(ctx, c, t)
+	if err != nil {
+		return nil, err
+	}
+	size, used := m.status.DbSize, m.status.DbSizeInUse
+	lines := []string{
+		fmt.Sprintf("%s, the database of %s will be rewritten: %s now, %s in use, so about %s come free.", where(c), m, bytes(size), bytes(used), bytes(max(0, size-used))),
+		"All reads and writes on this member wait until it is finished: seconds, or minutes for a large database on a slow disk.",
+		fmt.Sprintf("Its disk needs up to %s more for the copy.", bytes(used)),
+	}
+	switch n := q.voters(); {
+	case n == 1:
+		lines = append(lines, "It is the only member: the whole of Kubernetes waits for it.")
+	case n == 2:
+		lines = append(lines, "There are two members, so no write is accepted anywhere while it is away.")
+	case q.leader() == m:
+		lines = append(lines, "It is the leader: move the leadership to another member first, or writes stop everywhere and an election follows.")
+	}
+	return lines, nil
+}
+
+func doDefragment(ctx context.Context, c *cluster.Cluster, r Request) (string, error) {
+	_, m, err := planDefragment(ctx, c, r.Target)
+	if err != nil {
+		return "", err
+	}
+	if _, err := m.conn.maintenance.Defragment(ctx, &pb.DefragmentRequest{}); err != nil {
+		return "", fmt.Errorf("defragment %s: %w", m, rpctypes.Error(err))
+	}
+	before := m.status.DbSize
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	after, err := m.conn.maintenance.Status(ctx, &pb.StatusRequest{})
+	if err != nil {
+		return fmt.Sprintf("%s is defragmented; it was %s before", m, bytes(before)), nil
+	}
+	return fmt.Sprintf("%s is defragmented: from %s to %s", m, bytes(before), bytes(after.DbSize)), nil
+}
+
+func verifyDefragment(ctx context.Context, c *cluster.Cluster, r Request) (Status, string, error) {
+	before, _ := strconv.ParseInt(r.Target.Detail[detailDBSize], 10, 64)
+	return settle(ctx, func(ctx context.Context) (Status, string, error) {
+		q, err := lookAtQuorum(ctx, c)
+		if err != nil {
+			return Unknown, "", err
+		}
+		m, err := q.find(r.Target)
+		if err != nil {
+			return Unknown, r.Target.String() + " is no longer a member", nil
+		}
+		if m.status == nil {
+			return Unknown, fmt.Sprintf("%s does not answer: it may still be at it", m), nil
+		}
+		if size := m.status.DbSize; before > 0 && size < before {
+			return Done, fmt.Sprintf("the database of %s went from %s to %s", m, bytes(before), bytes(size)), nil
+		}
+		return Unknown, fmt.Sprintf("the database of %s is %s, of which %s are in use: it may still be at it", m, bytes(m.status.DbSize), bytes(m.status.DbSizeInUse)), nil
+	})
+}
+
+// bytes writes a size as etcd's quota is given, in powers of 1024.
+func bytes(n int64) string {
+	const step = 1024
+	f, unit := float64(n), 0
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	for f >= step && unit < len(units)-1 {
+		f /= step
+		unit++
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(f, 'f', 1, 64), ".0") + " " + units[unit]
+}

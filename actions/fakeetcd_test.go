@@ -1,0 +1,171 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc"
+)
+
+// fakeEtcd is a cluster of gRPC servers that answer Status and MemberList and record everything they are asked.
+type fakeEtcd struct {
+	mu      sync.Mutex
+	members []*fakeMember
+	leader  uint64
+	term    uint64
+	calls   []string // "etcd-1 /etcdserverpb.Maintenance/MoveLeader"
+	// onMove answers MoveLeader in the place of the default, which moves.
+	onMove func(ctx context.Context, target uint64) error
+	// onDefragment answers Defragment after the size was changed.
+	onDefragment func(ctx context.Context) error
+}
+
+type fakeMember struct {
+	pb.UnimplementedMaintenanceServer
+	pb.UnimplementedClusterServer
+	cluster  *fakeEtcd
+	id       uint64
+	name     string
+	endpoint string
+	server   *grpc.Server
+
+	learner   bool
+	commit    uint64
+	applied   uint64
+	size, use int64
+	errors    []string
+}
+
+func newFakeEtcd(t *testing.T, n int) *fakeEtcd {
+	t.Helper()
+	f := &fakeEtcd{leader: 1, term: 4}
+	for i := range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &fakeMember{
+			cluster: f, id: uint64(i + 1), name: fmt.Sprintf("etcd-%d", i+1), endpoint: "http://" + l.Addr().String(),
+			commit: 100, applied: 100, size: 200 << 20, use: 50 << 20,
+		}
+		m.server = grpc.NewServer(grpc.UnaryInterceptor(m.record), grpc.StreamInterceptor(m.recordStream))
+		pb.RegisterMaintenanceServer(m.server, m)
+		pb.RegisterClusterServer(m.server, m)
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			m.server.Serve(l) // ends with Stop
+		}()
+		t.Cleanup(func() {
+			m.server.Stop()
+			<-served
+		})
+		f.members = append(f.members, m)
+	}
+	return f
+}
+
+func (f *fakeEtcd) endpoints() []string {
+	var out []string
+	for _, m := range f.members {
+		out = append(out, m.endpoint)
+	}
+	return out
+}
+
+func (f *fakeEtcd) target(n int) Target {
+	m := f.members[n-1]
+	return Target{
+		Kind: "Member", Resource: "members", Name: m.name, Member: m.id, Endpoint: m.endpoint,
+		Detail: map[string]string{"dbSize": fmt.Sprint(m.size)},
+	}
+}
+
+func (f *fakeEtcd) change(fn func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fn()
+}
+
+// mutations are the calls that arrived and are no reads.
+func (f *fakeEtcd) mutations() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(f.calls), func(c string) bool {
+		return slices.Contains([]string{"Maintenance/Status", "Cluster/MemberList"}, c[slices.Index([]byte(c), '.')+1:])
+	})
+}
+
+func (m *fakeMember) record(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	m.cluster.change(func() { m.cluster.calls = append(m.cluster.calls, m.name+" "+info.FullMethod) })
+	return handler(ctx, req)
+}
+
+func (m *fakeMember) recordStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	m.cluster.change(func() { m.cluster.calls = append(m.cluster.calls, m.name+" "+info.FullMethod) })
+	return handler(srv, ss)
+}
+
+func (m *fakeMember) header() *pb.ResponseHeader {
+	return &pb.ResponseHeader{ClusterId: 0xc1, MemberId: m.id, RaftTerm: m.cluster.term}
+}
+
+func (m *fakeMember) Status(context.Context, *pb.StatusRequest) (*pb.StatusResponse, error) {
+	f := m.cluster
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &pb.StatusResponse{
+		Header: m.header(), Version: "3.6.8", Leader: f.leader, RaftTerm: f.term, RaftIndex: m.commit, RaftAppliedIndex: m.applied,
+		DbSize: m.size, DbSizeInUse: m.use, IsLearner: m.learner, Errors: m.errors,
+	}, nil
+}
+
+func (m *fakeMember) MemberList(context.Context, *pb.MemberListRequest) (*pb.MemberListResponse, error) {
+	f := m.cluster
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	resp := &pb.MemberListResponse{Header: m.header()}
+	for _, o := range f.members {
+		resp.Members = append(resp.Members, &pb.Member{ID: o.id, Name: o.name, ClientURLs: []string{o.endpoint}, IsLearner: o.learner})
+	}
+	return resp, nil
+}
+
+func (m *fakeMember) MoveLeader(ctx context.Context, req *pb.MoveLeaderRequest) (*pb.MoveLeaderResponse, error) {
+	f := m.cluster
+	f.mu.Lock()
+	on := f.onMove
+	f.mu.Unlock()
+	if on != nil {
+		if err := on(ctx, req.TargetID); err != nil {
+			return nil, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.leader != m.id {
+		return nil, rpctypes.ErrGRPCNotLeader
+	}
+	f.leader, f.term = req.TargetID, f.term+1
+	return &pb.MoveLeaderResponse{Header: m.header()}, nil
+}
+
+func (m *fakeMember) Defragment(ctx context.Context, _ *pb.DefragmentRequest) (*pb.DefragmentResponse, error) {
+	f := m.cluster
+	f.mu.Lock()
+	m.size = m.use
+	on := f.onDefragment
+	f.mu.Unlock()
+	if on != nil {
+		if err := on(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return &pb.DefragmentResponse{Header: m.header()}, nil
+}

@@ -1,0 +1,85 @@
+package actions
+
+import (
+	"os/user"
+	"strconv"
+	"time"
+
+	"fathom/actions/journal"
+)
+
+// Annotations of a journal record.
+const (
+	annotationAction   = "fathom/action"
+	annotationInput    = "fathom/input"
+	annotationCluster  = "fathom/cluster"
+	annotationContext  = "fathom/context"
+	annotationServer   = "fathom/server"
+	annotationEtcd     = "fathom/etcd" // the endpoints, for an action on a member
+	annotationMember   = "fathom/member-id"
+	annotationEndpoint = "fathom/endpoint"
+	annotationVersion  = "fathom/version"
+	annotationOSUser   = "fathom/os-user" // who ran fathom, whatever the credentials say
+	annotationOutcome  = "fathom/outcome" // Status
+)
+
+// record is the intent to perform a request.
+func (r *Runner) record(a Action, req Request) journal.Event {
+	id := identify(r.cluster)
+	t := req.Target
+	at := journal.MicroTime{Time: req.At}
+	e := journal.Event{
+		AuditID: req.AuditID, Stage: journal.RequestReceived, Verb: a.Verb,
+		User: journal.User{Username: id.User}, UserAgent: "fathom/" + r.version,
+		ObjectRef: &journal.ObjectRef{
+			Resource: t.Resource, Namespace: t.Namespace, Name: t.Name, UID: t.UID, APIGroup: t.Group, APIVersion: t.Version,
+			ResourceVersion: t.ResourceVersion, Subresource: a.Subresource,
+		},
+		RequestReceivedTimestamp: at, StageTimestamp: at,
+		Annotations: map[string]string{annotationAction: a.ID, annotationVersion: r.version, annotationOSUser: osUser()},
+	}
+	if id.Impersonated != "" {
+		e.ImpersonatedUser = &journal.User{Username: id.Impersonated}
+	}
+	for k, v := range map[string]string{annotationCluster: id.Cluster, annotationContext: id.Context, annotationServer: id.Server} {
+		if v != "" {
+			e.Annotations[k] = v
+		}
+	}
+	if a.Input != nil {
+		e.Annotations[annotationInput] = req.Input
+	}
+	if t.Member != 0 {
+		e.Annotations[annotationEtcd] = id.Etcd
+		e.Annotations[annotationEndpoint] = t.Endpoint
+		e.Annotations[annotationMember] = strconv.FormatUint(t.Member, 16)
+	}
+	return e
+}
+
+// completed is the outcome that belongs to an intent.
+func (r *Runner) completed(intent journal.Event, o Outcome) journal.Event {
+	e := intent
+	e.Stage = journal.ResponseComplete
+	e.StageTimestamp = journal.MicroTime{Time: time.Now()}
+	e.ResponseStatus = &journal.ResponseStatus{Status: "Failure", Message: o.Message, Reason: o.Status.String()}
+	switch o.Status {
+	case Done:
+		e.ResponseStatus.Status = "Success"
+	case Unknown:
+		e.ResponseStatus.Status = "Unknown"
+	}
+	e.Annotations = map[string]string{annotationOutcome: o.Status.String()}
+	for k, v := range intent.Annotations {
+		e.Annotations[k] = v
+	}
+	return e
+}
+
+func osUser() string {
+	u, err := user.Current()
+	if err != nil {
+		return "unknown"
+	}
+	return u.Username
+}
