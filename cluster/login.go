@@ -1,0 +1,71 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+)
+
+// login authenticates with user and password (ETCDCTL_USER, ETCDCTL_PASSWORD) on one member's connection, when the first call needs
+// it. clientv3 would do so inside New, where it blocks. Each login is a raft proposal, so read-only mode has none.
+type login struct {
+	user, password string
+
+	mu    sync.Mutex
+	conn  grpc.ClientConnInterface
+	token string
+	off   bool // the server said that authentication is not enabled
+}
+
+// GetRequestMetadata implements credentials.PerRPCCredentials.
+func (l *login) GetRequestMetadata(ctx context.Context, uri ...string) (map[string]string, error) {
+	for _, u := range uri {
+		if strings.HasSuffix(u, "/etcdserverpb.Auth") {
+			return nil, nil // the login itself
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.token == "" && !l.off {
+		r, err := pb.NewAuthClient(l.conn).Authenticate(ctx, &pb.AuthenticateRequest{Name: l.user, Password: l.password})
+		switch {
+		case errors.Is(rpctypes.Error(err), rpctypes.ErrAuthNotEnabled):
+			l.off = true
+		case err != nil:
+			return nil, err
+		default:
+			l.token = r.Token
+		}
+	}
+	if l.off {
+		return nil, nil
+	}
+	return map[string]string{rpctypes.TokenFieldNameGRPC: l.token}, nil
+}
+
+// RequireTransportSecurity implements credentials.PerRPCCredentials. etcdctl allows a login without TLS too.
+func (l *login) RequireTransportSecurity() bool { return false }
+
+func (l *login) dialOptions() []grpc.DialOption {
+	return []grpc.DialOption{grpc.WithPerRPCCredentials(l), grpc.WithChainUnaryInterceptor(l.renew)}
+}
+
+// renew repeats a call whose token the server no longer knows, once: it was not performed.
+func (l *login) renew(
+	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, opts ...grpc.CallOption,
+) error {
+	err := next(ctx, method, req, reply, cc, opts...)
+	if !errors.Is(rpctypes.Error(err), rpctypes.ErrInvalidAuthToken) {
+		return err
+	}
+	l.mu.Lock()
+	l.token = ""
+	l.mu.Unlock()
+	return next(ctx, method, req, reply, cc, opts...)
+}
