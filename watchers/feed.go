@@ -27,9 +27,7 @@ type Feed struct {
 	stop context.CancelFunc
 	once sync.Once
 
-	// What follows belongs to the builder goroutine.
-	sorted []Row
-	built  uint64 // qgen of sorted
+	built uint64 // qgen of the newest snapshot; the builder goroutine's own
 }
 
 // Key is what the feed was opened for.

@@ -89,7 +89,10 @@ func (l *listWatch) WatchWithContext(ctx context.Context, opt metav1.ListOptions
 	}
 	s.status.opened(!initial)
 	cw := &countingWatch{inner: w, out: make(chan watch.Event), done: make(chan struct{}), src: s}
-	s.hub.g.Go("watch "+key.resource(), func(context.Context) { cw.run() })
+	if !s.hub.g.Go("watch "+key.resource(), func(context.Context) { cw.run() }) {
+		w.Stop()
+		return nil, context.Canceled
+	}
 	return cw, nil
 }
 

@@ -128,7 +128,7 @@ type kickClock struct {
 func (c *kickClock) After(d time.Duration) <-chan time.Time {
 	out := make(chan time.Time, 1)
 	kicked := c.src.kicked()
-	c.src.hub.g.Go("reflector pause", func(context.Context) {
+	started := c.src.hub.g.Go("reflector pause", func(context.Context) {
 		t := time.NewTimer(d)
 		defer t.Stop()
 		select {
@@ -138,5 +138,8 @@ func (c *kickClock) After(d time.Duration) <-chan time.Time {
 		}
 		out <- time.Now()
 	})
+	if !started { // the hub has ended
+		out <- time.Now()
+	}
 	return out
 }

@@ -1,10 +1,250 @@
 package watchers
 
-import "context"
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
 
-// table keeps a store up to date with server-side Tables.
-type table struct{ src *source }
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+)
+
+// acceptTable asks for a server-side Table, and takes plain objects from aggregated servers that make none.
+const acceptTable = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+
+// table keeps a store up to date with server-side Tables (KEP-2334: the reflector of client-go refuses them). Of the objects
+// only the metadata is asked for, and of that only what a row keeps is decoded: no data of a Secret ever arrives here, and its
+// last-applied-configuration is dropped unread.
+type table struct {
+	src *source
+	rv  string // where the watch resumes; empty: list first
+}
 
 func newTable(s *source) *table { return &table{src: s} }
 
-func (t *table) listAndWatch(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+// The wire forms, reduced to what is used.
+type (
+	wireTable struct {
+		Kind              string                         `json:"kind"`
+		Metadata          metav1.ListMeta                `json:"metadata"`
+		ColumnDefinitions []metav1.TableColumnDefinition `json:"columnDefinitions"`
+		Rows              []wireRow                      `json:"rows"`
+		Items             []wireObject                   `json:"items"` // a plain list
+	}
+	wireRow struct {
+		Cells  []any      `json:"cells"`
+		Object wireObject `json:"object"`
+	}
+	wireObject struct {
+		Metadata wireMeta `json:"metadata"`
+	}
+	wireMeta struct {
+		Name              string            `json:"name"`
+		Namespace         string            `json:"namespace"`
+		UID               types.UID         `json:"uid"`
+		ResourceVersion   string            `json:"resourceVersion"`
+		CreationTimestamp metav1.Time       `json:"creationTimestamp"`
+		DeletionTimestamp *metav1.Time      `json:"deletionTimestamp"`
+		Labels            map[string]string `json:"labels"`
+	}
+	wireEvent struct {
+		Type   string          `json:"type"`
+		Object json.RawMessage `json:"object"`
+	}
+)
+
+func (t *table) row(o *wireObject, cells []any) *TableRow {
+	m := &o.Metadata
+	return &TableRow{Cells: cells, Meta: t.src.store.projector.meta(&metav1.ObjectMeta{
+		Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion,
+		CreationTimestamp: m.CreationTimestamp, DeletionTimestamp: m.DeletionTimestamp, Labels: m.Labels,
+	})}
+}
+
+// rows returns the rows of a Table, of a plain list, or of neither.
+func (t *table) rows(w *wireTable) []*TableRow {
+	out := make([]*TableRow, 0, len(w.Rows)+len(w.Items))
+	for i := range w.Rows {
+		out = append(out, t.row(&w.Rows[i].Object, w.Rows[i].Cells))
+	}
+	for i := range w.Items {
+		out = append(out, t.row(&w.Items[i], []any{w.Items[i].Metadata.Name}))
+	}
+	return out
+}
+
+func (t *table) request(opt *metav1.ListOptions) *rest.Request {
+	k := t.src.key
+	path := "/apis/" + k.GVR.Group + "/" + k.GVR.Version
+	if k.GVR.Group == "" {
+		path = "/api/" + k.GVR.Version
+	}
+	return t.src.hub.tab.Get().AbsPath(path).NamespaceIfScoped(k.Namespace, k.Namespace != "").Resource(k.GVR.Resource).
+		SetHeader("Accept", acceptTable).VersionedParams(opt, scheme.ParameterCodec).Param("includeObject", "Metadata")
+}
+
+// listAndWatch is one attempt: it ends when the watch cannot be kept open.
+func (t *table) listAndWatch(ctx context.Context) error {
+	for {
+		if t.rv == "" {
+			if err := t.list(ctx); err != nil {
+				return err
+			}
+		}
+		if t.rv == "" { // a list without a version cannot be followed
+			t.src.status.polled(t.src.hub.opt.Poll)
+			return nil
+		}
+		begun := time.Now()
+		n, err := t.watch(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case isExpired(err):
+			t.rv = ""
+		case err != nil:
+			if statusCode(err) != 0 || t.src.status.isPolling() {
+				t.rv = "" // the server has answered no: the list tells what is left
+			}
+			return err
+		case n == 0 && time.Since(begun) < time.Second:
+			return errors.New("the watch was closed at once")
+		default:
+			t.src.status.closed()
+		}
+	}
+}
+
+func (t *table) list(ctx context.Context) error {
+	s := t.src
+	opt := metav1.ListOptions{Limit: s.hub.opt.PageSize}
+	var all []any
+	s.status.opened(false)
+	for {
+		body, err := t.request(&opt).Do(ctx).Raw()
+		page := &wireTable{}
+		if err == nil {
+			if err = json.Unmarshal(body, page); err != nil {
+				err = fmt.Errorf("read the table of %s: %w", s.key.resource(), err)
+			}
+		}
+		if err != nil {
+			if ctx.Err() == nil && !isExpired(err) {
+				s.status.failed("list", err)
+			}
+			return err
+		}
+		if opt.Continue == "" {
+			s.store.setColumns(columnsOf(page))
+		}
+		rows := t.rows(page)
+		for _, r := range rows {
+			s.store.preview(r)
+			all = append(all, r)
+		}
+		s.status.event(len(rows))
+		t.rv = page.Metadata.ResourceVersion
+		if opt.Continue = page.Metadata.Continue; opt.Continue == "" {
+			return s.store.Replace(all, t.rv)
+		}
+		t.rv = ""
+	}
+}
+
+func columnsOf(w *wireTable) []TableColumn {
+	if len(w.ColumnDefinitions) == 0 {
+		return []TableColumn{{Name: "Name", Type: "string", Format: "name"}}
+	}
+	out := make([]TableColumn, len(w.ColumnDefinitions))
+	for i, c := range w.ColumnDefinitions {
+		out[i] = TableColumn{Name: c.Name, Type: c.Type, Format: c.Format, Description: c.Description, Priority: c.Priority}
+	}
+	return out
+}
+
+// watch follows the resource from t.rv and returns how many events came.
+func (t *table) watch(ctx context.Context) (n int, err error) {
+	s := t.src
+	timeout := int64(300 + rand.IntN(300)) // as reflectors do, so that watches do not end all at once
+	body, err := t.request(&metav1.ListOptions{
+		Watch: true, ResourceVersion: t.rv, AllowWatchBookmarks: true, TimeoutSeconds: &timeout,
+	}).Stream(ctx)
+	if err != nil {
+		switch {
+		case ctx.Err() != nil || isExpired(err):
+		case isDenied(err) || apierrors.IsMethodNotSupported(err):
+			s.status.polled(s.hub.opt.Poll)
+		default:
+			s.status.failed("watch", err)
+		}
+		return 0, err
+	}
+	defer body.Close()
+	s.status.opened(true)
+	for dec := json.NewDecoder(body); ; n++ {
+		var ev wireEvent
+		if err := dec.Decode(&ev); err != nil {
+			if errors.Is(err, io.EOF) {
+				return n, nil
+			}
+			s.status.closed()
+			return n, fmt.Errorf("watch %s: %w", s.key.resource(), err)
+		}
+		if err := t.apply(&ev); err != nil {
+			if !isExpired(err) {
+				s.status.failed("watch", err)
+			}
+			return n, err
+		}
+	}
+}
+
+// apply puts one watch event into the store.
+func (t *table) apply(ev *wireEvent) error {
+	if ev.Type == "ERROR" {
+		st := &metav1.Status{}
+		if err := json.Unmarshal(ev.Object, st); err != nil {
+			return fmt.Errorf("watch %s: read an error event: %w", t.src.key.resource(), err)
+		}
+		return apierrors.FromObject(st)
+	}
+	w := &wireTable{}
+	if err := json.Unmarshal(ev.Object, w); err != nil {
+		return fmt.Errorf("watch %s: read an event: %w", t.src.key.resource(), err)
+	}
+	rows := t.rows(w)
+	if len(rows) == 0 && w.Kind != "Table" { // a plain object
+		var o wireObject
+		if err := json.Unmarshal(ev.Object, &o); err != nil {
+			return fmt.Errorf("watch %s: read an object: %w", t.src.key.resource(), err)
+		}
+		rows = append(rows, t.row(&o, []any{o.Metadata.Name}))
+	}
+	if w.Metadata.ResourceVersion != "" {
+		t.rv = w.Metadata.ResourceVersion
+	}
+	for _, r := range rows {
+		if r.ResourceVersion != "" && w.Metadata.ResourceVersion == "" {
+			t.rv = r.ResourceVersion
+		}
+		var err error
+		switch ev.Type {
+		case "ADDED", "MODIFIED":
+			err = t.src.store.Update(r)
+		case "DELETED":
+			err = t.src.store.Delete(r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	t.src.status.event(len(rows))
+	return nil
+}
