@@ -142,14 +142,14 @@ func (a Area) Spans(x, y, w int, spans []Span) (next int) {
 		return x
 	}
 	end := min(a.r.W, x+min(w, math.MaxInt-max(x, 0)))
-	for i := range spans {
+	for i, from := 0, x; i < len(spans); i++ {
 		at := x
 		var cut bool
 		if x, cut = a.text(x, y, end, spans[i].Style, spans[i].Text); cut {
-			if at >= end && end > 0 && y >= 0 && y < a.r.H && a.c != nil { // the cut fell between two spans
-				a.cut(end, y, end, spans[max(i-1, 0)].Style)
+			if at > from && at >= end && end > 0 && y >= 0 && y < a.r.H { // the cut fell between two spans
+				a.cut(end, y, end, spans[i-1].Style)
 			}
-			return end
+			return max(x, end)
 		}
 	}
 	return x
@@ -193,10 +193,10 @@ func (a Area) Glyph(x, y int, style theme.Style, r rune) {
 	a.c.put(a.r.X+x, a.r.Y+y, 1, cell{r: r, style: style})
 }
 
-// chrome reports whether r may be drawn by Glyph. Box drawing, blocks, geometric shapes and Braille, which are nearly all
-// of it, are decided without a look at the tables.
+// chrome reports whether r may be drawn by Glyph. Arrows, operators, box drawing, blocks, geometric shapes, ticks and
+// Braille, which are nearly all of it, are decided without a look at the tables.
 func chrome(r rune) bool {
-	if r >= 0x2500 && r <= 0x25fc || r > 0x2800 && r <= 0x28ff {
+	if r >= 0x2190 && r <= 0x2310 || r >= 0x2500 && r <= 0x25fc || r >= 0x2713 && r <= 0x271d || r > 0x2800 && r <= 0x28ff {
 		return true
 	}
 	return unicode.IsPrint(r) && !unicode.Is(unicode.Mn, r) && safe.String(string(r)).Width() == 1
