@@ -85,18 +85,18 @@ type clientSources struct{ set client.Clientset }
 // config assembles what kwok's controller wants, with our stages.
 func (c *clientSources) config() (controllers.Config, error) {
 	conf := controllers.Config{
-		Clock:                             clock.RealClock{},
-		ImpersonatingDynamicClient:        c.set.ToImpersonatingDynamicClient(),
-		ImpersonatingTypedClient:          c.set.ToImpersonatingTypedClient(),
-		ManageNodesWithAnnotationSelector: fleet.Annotation + "=" + fleet.AnnotationValue,
-		CIDR:                              controlplane.PodCIDR,
-		NodeIP:                            "127.0.0.1",
-		PodPlayStageParallelism:           8,
-		NodePlayStageParallelism:          4,
-		NodeLeaseParallelism:              4,
-		NodeLeaseDurationSeconds:          leaseSeconds,
-		PodsOnNodeSyncParallelism:         4,
-		EnablePodsOnNodeSyncStreamWatch:   true,
+		Clock:                           clock.RealClock{},
+		ImpersonatingDynamicClient:      c.set.ToImpersonatingDynamicClient(),
+		ImpersonatingTypedClient:        c.set.ToImpersonatingTypedClient(),
+		ManageNodesWithLabelSelector:    fleet.SimulatedLabel + "=" + fleet.SimulatedLabelValue,
+		CIDR:                            controlplane.PodCIDR,
+		NodeIP:                          "127.0.0.1",
+		PodPlayStageParallelism:         8,
+		NodePlayStageParallelism:        4,
+		NodeLeaseParallelism:            4,
+		NodeLeaseDurationSeconds:        leaseSeconds,
+		PodsOnNodeSyncParallelism:       4,
+		EnablePodsOnNodeSyncStreamWatch: true,
 	}
 	restConfig, err := c.set.ToRESTConfig()
 	if err != nil {

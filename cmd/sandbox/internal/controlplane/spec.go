@@ -219,3 +219,7 @@ func (p *picker) release() {
 		_ = l.Close()
 	}
 }
+
+// BehaviourLabel on a pod says how it does badly: one of the Behaviours. kwok
+// leaves such a pod to the kubelet package.
+const BehaviourLabel = "sandbox.example.io/behaviour"

@@ -15,10 +15,13 @@ import (
 	"fathom/cmd/sandbox/internal/controlplane"
 )
 
-// Annotation marks the nodes kwok simulates; one without it is left alone.
+// SimulatedLabel marks the nodes kwok simulates. Taking it off leaves a node to
+// itself: nobody renews its lease or ends its pods any more, as if its machine
+// had died. It is a label because kwok notices the loss of a label, but not
+// that of an annotation.
 const (
-	Annotation      = "kwok.x-k8s.io/node"
-	AnnotationValue = "fake"
+	SimulatedLabel      = "sandbox.example.io/simulated"
+	SimulatedLabelValue = "true"
 )
 
 // Region of all zones.
@@ -37,7 +40,6 @@ const (
 	Healthy  Trouble = ""
 	Cordoned Trouble = "cordoned"
 	NotReady Trouble = "notready"
-	Pressure Trouble = "diskpressure"
 )
 
 // Node is one simulated node before it becomes an API object.
@@ -143,7 +145,8 @@ func Load(count, zones int) []Node {
 	return out
 }
 
-// Object is the node as a kubelet registers it, with its status. kubeletPort is
+// Object is the node as a healthy kubelet registers it, with its status; the
+// trouble comes later, when it has pods. kubeletPort is
 // where the simulated kubelets listen on the loopback address.
 func (n Node) Object(kubeletPort int, now time.Time) *corev1.Node {
 	labels := map[string]string{
@@ -154,6 +157,7 @@ func (n Node) Object(kubeletPort int, now time.Time) *corev1.Node {
 		corev1.LabelArchStable:         "amd64",
 		corev1.LabelOSStable:           "linux",
 		PoolLabel:                      n.Pool,
+		SimulatedLabel:                 SimulatedLabelValue,
 	}
 	if !n.ControlPlane() && n.Pool != "gpu" {
 		labels["node-role.kubernetes.io/worker"] = ""
@@ -170,9 +174,8 @@ func (n Node) Object(kubeletPort int, now time.Time) *corev1.Node {
 			},
 		},
 		Spec: corev1.NodeSpec{
-			ProviderID:    fmt.Sprintf("aws:///%s/i-%s", n.Zone, hexID(n.Name, 17)),
-			Taints:        append([]corev1.Taint(nil), n.machine.taints...),
-			Unschedulable: n.Trouble == Cordoned,
+			ProviderID: fmt.Sprintf("aws:///%s/i-%s", n.Zone, hexID(n.Name, 17)),
+			Taints:     append([]corev1.Taint(nil), n.machine.taints...),
 		},
 		Status: corev1.NodeStatus{
 			Phase:       corev1.NodeRunning,
@@ -189,9 +192,6 @@ func (n Node) Object(kubeletPort int, now time.Time) *corev1.Node {
 			Conditions:      n.conditions(now),
 			Images:          images(),
 		},
-	}
-	if n.Trouble != NotReady {
-		obj.Annotations[Annotation] = AnnotationValue
 	}
 	return obj
 }
@@ -242,13 +242,6 @@ func (n Node) conditions(now time.Time) []corev1.NodeCondition {
 		condition(corev1.NodePIDPressure, corev1.ConditionFalse, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
 		condition(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "kubelet is posting ready status"),
 	}
-	if n.Trouble == NotReady {
-		lost := metav1.NewTime(now.Add(-14 * time.Minute).Truncate(time.Second))
-		for i := range cs {
-			cs[i].Status, cs[i].Reason, cs[i].Message = corev1.ConditionUnknown, "NodeStatusUnknown", "Kubelet stopped posting node status."
-			cs[i].LastHeartbeatTime, cs[i].LastTransitionTime = lost, lost
-		}
-	}
 	return cs
 }
 
@@ -267,6 +260,3 @@ func hexID(seed string, n int) string {
 func uuidOf(hex32 string) string {
 	return strings.Join([]string{hex32[:8], hex32[8:12], hex32[12:16], hex32[16:20], hex32[20:32]}, "-")
 }
-
-// Simulated tells whether kwok keeps the node alive.
-func (n Node) Simulated() bool { return n.Trouble != NotReady }

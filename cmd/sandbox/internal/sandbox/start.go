@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -207,9 +206,7 @@ func (s *Sandbox) createNodes(ctx context.Context, c kubernetes.Interface) error
 func (s *Sandbox) waitNodes(ctx context.Context, c kubernetes.Interface) error {
 	want := map[string]bool{}
 	for _, n := range s.nodes() {
-		if n.Simulated() {
-			want[n.Name] = true
-		}
+		want[n.Name] = true
 	}
 	return poll(ctx, "simulated nodes (log: "+s.dir.Log(controlplane.Kwok)+")", func(ctx context.Context) error {
 		nodes, err := c.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
@@ -256,9 +253,4 @@ func ignoreExists(err error) error {
 		return nil
 	}
 	return err
-}
-
-// seed fills the cluster and marks the directory when that has settled.
-func (s *Sandbox) seed(ctx context.Context) {
-	_ = os.WriteFile(s.dir.Seeded(), nil, 0o600)
 }
