@@ -15,6 +15,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"fathom/cluster/discover"
 	"fathom/cluster/guard"
 )
 
@@ -26,6 +27,7 @@ type Etcd struct {
 	tls    *tls.Config // nil: plain text
 	user   string      // empty: no login
 	pass   string
+	cert   certificate // ours, if there is one
 
 	mu      sync.Mutex
 	closed  bool
@@ -73,7 +75,7 @@ func (e *Etcd) AddEndpoints(urls ...string) (int, error) {
 	defer e.mu.Unlock()
 	n := 0
 	for _, u := range urls {
-		if slices.ContainsFunc(e.members, func(m *Member) bool { return sameEndpoint(m.Endpoint, u) }) {
+		if slices.ContainsFunc(e.members, func(m *Member) bool { return discover.Same(m.Endpoint, u) }) {
 			continue
 		}
 		if err := e.add(u, true); err != nil {

@@ -11,5 +11,3 @@ func Explain(err error) string {
 }
 
 func decodeJSON(b []byte, v any) error { return json.Unmarshal(b, v) }
-
-func sameEndpoint(a, b string) bool { return a == b }

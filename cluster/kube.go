@@ -29,6 +29,7 @@ type Kube struct {
 	typed *kubernetes.Clientset
 	meta  metadata.Interface
 	dyn   *dynamic.DynamicClient
+	cert  certificate // ours, if the kubeconfig has one
 
 	access    accessCache
 	resources resourceCache
