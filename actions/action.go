@@ -51,8 +51,8 @@ type Target struct {
 	// busy object changes it. Actions that replace a value read the object anew, compare the UID and Detail, and send the
 	// resourceVersion they have just read.
 	ResourceVersion string
-	Member          uint64            // etcd member ID, for Kind "Member"
-	Endpoint        string            // etcd client URL of the member; informative, members are found by ID
+	Member          uint64 // etcd member ID, for Kind "Member"
+	Endpoint        string // etcd client URL of the member; informative, members are found by ID
 	// Detail is what the row knew, when it knew it: "replicas" is spec.replicas (a scale is refused when it has changed),
 	// "dbSize" a member's database size in bytes (tells after a lost answer whether it was defragmented).
 	Detail map[string]string

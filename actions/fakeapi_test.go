@@ -8,6 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	authv1 "k8s.io/api/authorization/v1"
+	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // sent is a request as it arrived.
@@ -102,19 +105,14 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func review(w io.Writer, raw []byte, allowed func(resource, subresource, verb string) bool) {
-	var r struct {
-		Kind       string `json:"kind"`
-		APIVersion string `json:"apiVersion"`
-		Spec       struct {
-			ResourceAttributes struct{ Resource, Subresource, Verb string } `json:"resourceAttributes"`
-		} `json:"spec"`
-	}
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return
+	object, _, err := scheme.Codecs.UniversalDeserializer().Decode(raw, nil, nil) // it comes as protobuf
+	r, ok := object.(*authv1.SelfSubjectAccessReview)
+	if err != nil || !ok {
+		return // an empty answer is an error in the client
 	}
 	a := r.Spec.ResourceAttributes
 	json.NewEncoder(w).Encode(map[string]any{
-		"kind": r.Kind, "apiVersion": r.APIVersion,
+		"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
 		"status": map[string]any{"allowed": allowed == nil || allowed(a.Resource, a.Subresource, a.Verb)},
 	})
 }

@@ -93,7 +93,7 @@ func (r *Runner) Preflight(ctx context.Context, a Action, t Target) (Decision, e
 	for _, p := range a.Permission(t) {
 		allowed, why, err := can(ctx, r.cluster, p)
 		if err != nil {
-			return Decision{}, fmt.Errorf("ask whether you may %s: %w", phrase(p), err)
+			return Decision{}, err // which says what was asked
 		}
 		if allowed {
 			continue

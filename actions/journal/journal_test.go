@@ -147,6 +147,9 @@ func TestTornLine(t *testing.T) {
 	}
 	second := bytes.IndexByte(whole, '\n') + 1
 	for n := second; n < len(whole); n++ {
+		if n > second+3 && n < len(whole)-3 && n%13 != 0 {
+			continue // every cut is the same in the middle, and each costs a sync to the disk
+		}
 		if err := os.WriteFile(j.Path(), whole[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}
