@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"context"
-	"io"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -15,6 +17,8 @@ type Report struct {
 	Certificates []CertificateReport `json:"certificates"`
 	Access       []AccessReport      `json:"access"`
 	Missing      []Missing           `json:"missing"`
+	// Problem is why nothing can be shown; empty when something can.
+	Problem string `json:"problem,omitempty"`
 }
 
 // KubeReport is about the API server.
@@ -36,6 +40,9 @@ type EtcdReport struct {
 	Source    string           `json:"source"`
 	Prefix    string           `json:"prefix"`
 	Endpoints []EndpointReport `json:"endpoints"`
+	// SameCluster is whether this etcd holds the objects of this API server: "yes", "no" or "unknown". It compares the UID of the
+	// namespace kube-system.
+	SameCluster string `json:"sameCluster"`
 }
 
 // EndpointReport is about one etcd endpoint.
@@ -70,15 +77,52 @@ type AccessReport struct {
 	Resource  string `json:"resource"` // with group and subresource: "deployments.apps/scale"
 	Namespace string `json:"namespace,omitempty"`
 	Allowed   bool   `json:"allowed"`
-	For       string `json:"for"` // what fathom needs it for
+	For       string `json:"for"`     // what fathom needs it for
+	Blocked   bool   `json:"blocked"` // read-only mode refuses it, whatever the API server allows
 	Error     string `json:"error,omitempty"`
 }
 
-// Doctor looks at everything that is configured and reports it. It takes at most some seconds.
-func Doctor(ctx context.Context, c *Cluster) Report { return Report{} }
+// doctorTimeout bounds the whole examination.
+const doctorTimeout = 15 * time.Second
+
+// Doctor looks at everything that is configured and reports it. It takes at most 15 s, and usually well under one. It changes
+// nothing: its requests pass in read-only mode too.
+func Doctor(ctx context.Context, c *Cluster) Report {
+	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+	defer cancel()
+	d := &doctor{c: c}
+	var wg sync.WaitGroup
+	if c.kube != nil {
+		wg.Go(func() { d.kube(ctx) })
+		wg.Go(func() { d.access(ctx) })
+	}
+	if c.etcd != nil {
+		wg.Go(func() { d.etcd(ctx) })
+	}
+	wg.Wait()
+	r := Report{
+		ReadOnly: c.ReadOnly(), Identity: c.identity, Kubernetes: d.kubeReport, Etcd: d.etcdReport,
+		Certificates: []CertificateReport{}, Access: []AccessReport{}, Missing: []Missing{},
+	}
+	r.Certificates = append(r.Certificates, d.certs...)
+	slices.SortFunc(r.Certificates, func(a, b CertificateReport) int { return strings.Compare(a.Use+a.Source, b.Use+b.Source) })
+	r.Access = append(r.Access, d.accessReport...)
+	r.Missing = append(r.Missing, c.missing...)
+	if !r.reachable() {
+		r.Problem = d.problem()
+	}
+	return r
+}
 
 // Exit is 0 when something can be shown and 1 when nothing can.
-func (r Report) Exit() int { return 0 }
+func (r Report) Exit() int {
+	if r.reachable() {
+		return 0
+	}
+	return 1
+}
 
-// WriteTable writes the report for people.
-func (r Report) WriteTable(w io.Writer) error { return nil }
+func (r Report) reachable() bool {
+	return r.Kubernetes != nil && r.Kubernetes.Reachable ||
+		r.Etcd != nil && slices.ContainsFunc(r.Etcd.Endpoints, func(e EndpointReport) bool { return e.Reachable })
+}

@@ -1,8 +1,141 @@
 package cluster
 
-import "context"
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// PreflightBudget is how long Preflight waits when its context has no deadline. On loopback a refused port and a certificate that
+// does not fit are told at once; the first frame is due 100 ms after the start.
+const PreflightBudget = 80 * time.Millisecond
 
 // Preflight is the check before the screen is taken. It returns an error, one line, only when nothing can be shown: nothing is
-// configured, or every configured source has definitely failed (refused, certificate not accepted, expired). A source that has not
-// answered within 80 ms is not a failure.
-func Preflight(ctx context.Context, c *Cluster) error { return nil }
+// configured, or every configured source has definitely failed: its port is refused, the server's certificate does not fit or is
+// expired, ours is expired or not accepted, or the credentials are not. A source that has not answered in time has not failed
+// definitely: the screen opens, says so, and goes live when the source does. Preflight returns as soon as one source is not known
+// to have failed; it waits until the deadline of ctx, or else for PreflightBudget.
+func Preflight(ctx context.Context, c *Cluster) error {
+	if c.kube == nil && c.etcd == nil {
+		var b []string
+		for _, m := range c.missing {
+			b = append(b, fmt.Sprintf("%s: %s; %s", m.What, m.Why, m.Fix))
+		}
+		return errors.New("nothing to show: " + strings.Join(b, ". "))
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, PreflightBudget)
+		defer cancel()
+	}
+	ctx, stop := context.WithCancel(ctx)
+	probes := c.probes()
+	failed := make(chan string, len(probes)) // "": not definitely
+	var wg sync.WaitGroup
+	for _, p := range probes {
+		wg.Go(func() { failed <- p(ctx) })
+	}
+	defer func() {
+		stop()
+		if c.kube == nil || c.kube.cfg.ExecProvider == nil {
+			wg.Wait()
+		} // else a credential plugin runs, which heeds no context: its goroutine ends when the plugin does
+	}()
+	var lines []string
+	for range probes {
+		select {
+		case <-ctx.Done():
+			return nil
+		case line := <-failed:
+			if line == "" {
+				return nil
+			}
+			lines = append(lines, line)
+		}
+	}
+	return errors.New(strings.Join(lines, "; "))
+}
+
+// probes are one for the API server and one for each etcd endpoint. Each returns the line of a definite failure, or "".
+func (c *Cluster) probes() []func(context.Context) string {
+	var out []func(context.Context) string
+	if k := c.kube; k != nil {
+		out = append(out, func(ctx context.Context) string {
+			where := "API server " + c.identity.Server
+			if c.identity.Context != "" {
+				where += fmt.Sprintf(" (context %q of %s)", c.identity.Context, c.identity.Source)
+			}
+			if p := k.cert.problem(time.Now()); p != "" {
+				return where + ": " + p
+			}
+			return definite(where, k.Probe(ctx).Err)
+		})
+	}
+	if e := c.etcd; e != nil {
+		for _, m := range e.Members() {
+			out = append(out, func(ctx context.Context) string {
+				where := fmt.Sprintf("etcd %s (from %s)", m.Endpoint, e.source)
+				if p := e.cert.problem(time.Now()); p != "" {
+					return where + ": " + p
+				}
+				_, err := e.handshake(ctx, m.Endpoint)
+				return definite(where, err)
+			})
+		}
+	}
+	return out
+}
+
+func definite(where string, err error) string {
+	if err == nil || !Classify(err).definite() {
+		return ""
+	}
+	return where + ": " + Explain(err)
+}
+
+// handshake connects to an endpoint as the gRPC client would, and keeps what went wrong as a typed error, which gRPC does not. With
+// TLS 1.3 a server refuses our certificate only after the handshake is over for us: the first byte (HTTP/2 SETTINGS) proves it.
+func (e *Etcd) handshake(ctx context.Context, endpoint string) (*tls.ConnectionState, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	network, address := "tcp", u.Host
+	if strings.HasPrefix(u.Scheme, "unix") {
+		network, address = "unix", u.Host+u.Path
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if u.Scheme == "http" || u.Scheme == "unix" {
+		return nil, nil
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if e.tls != nil {
+		cfg = e.tls.Clone()
+	}
+	cfg.NextProtos = []string{"h2"}
+	cfg.ServerName = u.Hostname()
+	tc := tls.Client(conn, cfg)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	state := tc.ConnectionState()
+	if d, ok := ctx.Deadline(); ok {
+		_ = tc.SetReadDeadline(d)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = tc.SetReadDeadline(time.Now()) })
+	defer stop()
+	if _, err := tc.Read(make([]byte, 1)); err != nil {
+		return &state, err
+	}
+	return &state, nil
+}

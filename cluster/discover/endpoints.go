@@ -65,15 +65,6 @@ func host(u *url.URL) string {
 	return net.JoinHostPort(name, u.Port())
 }
 
-func loopback(endpoint string) bool {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-}
-
 func anyHTTPS(endpoints []string) bool {
 	return slices.ContainsFunc(endpoints, func(e string) bool {
 		return strings.HasPrefix(e, "https:") || strings.HasPrefix(e, "unixs:")

@@ -46,7 +46,8 @@ func (s *search) fromManifests(etcd, api *staticPod) *Found {
 	if api != nil {
 		f.Source = api.file
 		for _, u := range api.list("etcd-servers") {
-			if etcd == nil || len(list) == 0 || !loopback(u) { // the loopback URL is the local member, which we have
+			// What the local member listens on is that member, which the list has under the URL it advertises.
+			if etcd == nil || len(list) == 0 || !slices.ContainsFunc(etcd.list("listen-client-urls"), func(l string) bool { return Same(l, u) }) {
 				list = append(list, u)
 			}
 		}
