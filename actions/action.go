@@ -96,7 +96,7 @@ type Action struct {
 	Title      string                    // in the imperative: "Delete pod"
 	Verb       string                    // of the audit event: "delete", "patch"; for etcd the RPC's name in lower case
 	Resources  []string                  // the plural resources it applies to; "members" for etcd
-	Risk       Risk                      //
+	Risk       Risk
 	Permission func(Target) []Permission // nil for etcd, which has no such question
 	Input      *Input                    // nil: nothing is asked
 	// Preview says in full sentences what will happen; it may read, never write. The lines are untrusted text. A *Refusal

@@ -36,7 +36,7 @@ func patch(ctx context.Context, client rest.Interface, kind types.PatchType, req
 	return write(r, req).Body(raw).Do(ctx).Error()
 }
 
-// object is the beginning of a patch: the identity it is for. The API server answers 409 or 422 when it is another.
+// patchMeta is the metadata of a patch: the identity it is for. The API server answers 409 or 422 when it is another.
 type patchMeta struct {
 	UID             string `json:"uid"`
 	ResourceVersion string `json:"resourceVersion,omitempty"`
