@@ -28,6 +28,7 @@ type Gauge struct {
 	WarnAt       float64   // part of Total, 0 to 1, from which on it is a warning; 0: never
 	BadAt        float64   // part of Total from which on it is bad; 0: only when Value is above Total
 	Label        safe.Text // the numbers in words: "3.2/8 cores"; empty: the percentage
+	LabelW       int       // least cells for the label, so that bars under each other are of one length
 }
 
 // Level compares the value with the thresholds. A total that is not positive has no level.
@@ -82,8 +83,8 @@ func percent(p float64) string {
 // least is the shortest bar that is drawn; with less room there is only the text.
 const least = 4
 
-// Bar draws g into w cells from x on: the bar, a sign when it is at a threshold, and the numbers. Partial cells are drawn in
-// eighths where the theme has them. In ASCII the bar stands in brackets.
+// Bar draws g into w cells from x on: the bar, a sign when it is at a threshold (its place is kept), and the numbers. Partial cells
+// are drawn in eighths where the theme has them. In ASCII the bar stands in brackets.
 func Bar(a draw.Area, th *theme.Theme, x, y, w int, g Gauge) {
 	w = min(w, a.W()-x)
 	label := g.text()
@@ -94,21 +95,20 @@ func Bar(a draw.Area, th *theme.Theme, x, y, w int, g Gauge) {
 	case Bad:
 		style, glyph = theme.Bad, th.Glyphs().Bad
 	}
-	lw := label.Width()
-	room := w - lw - 1
-	if glyph != 0 {
-		room -= 2
-	}
+	const sign = 2
+	room := w - max(label.Width(), g.LabelW) - sign - 1
 	if room >= least {
 		p, _ := g.part()
 		fill(a, th, x, y, room, p, style)
 		x += room + 1
 		w -= room + 1
 	}
-	if glyph != 0 && w > 1 {
-		a.Glyph(x, y, style, glyph)
-		x += 2
-		w -= 2
+	if room >= least || glyph != 0 && w > sign {
+		if glyph != 0 {
+			a.Glyph(x, y, style, glyph)
+		}
+		x += sign
+		w -= sign
 	}
 	if style == theme.BarFill {
 		style = theme.Default
@@ -266,6 +266,8 @@ func Spark(th *theme.Theme, values []float64, w int) safe.Text {
 		switch {
 		case math.IsNaN(v):
 			out[i] = ' '
+		case math.IsInf(v, 1):
+			out[i] = steps[len(steps)-1]
 		case high == 0 || v <= 0:
 			out[i] = steps[0]
 		default:

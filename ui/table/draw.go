@@ -103,7 +103,11 @@ func (t *Table) drawHeader(a draw.Area) {
 		a.Glyph(0, 0, theme.Header, g.ScrollLeft)
 	}
 	if t.more {
-		a.Glyph(a.W()-1, 0, theme.Header, g.ScrollRight)
+		x := a.W() - 1
+		if n := len(t.places); n > 0 && t.places[n-1].x+t.places[n-1].w > x {
+			x = 1 // not over a title
+		}
+		a.Glyph(x, 0, theme.Header, g.ScrollRight)
 	}
 }
 
