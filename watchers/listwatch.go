@@ -2,7 +2,6 @@ package watchers
 
 import (
 	"context"
-	"net/http"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -159,7 +158,14 @@ func (w *countingWatch) run() {
 			ev.Object = row.(runtime.Object)
 			w.src.status.event(1)
 		case watch.Error:
-			if err := apierrors.FromObject(ev.Object); !isExpired(err) && statusCode(err) != http.StatusInternalServerError {
+			err := apierrors.FromObject(ev.Object)
+			if apierrors.HasStatusCause(err, "ClientWatchDecoding") {
+				// The connection broke (client-go's rest client says so in this way). The reflector would read everything
+				// again; as the end of a watch it resumes.
+				w.src.status.closed()
+				return
+			}
+			if !isExpired(err) {
 				w.src.status.failed("watch", err)
 			}
 		}

@@ -250,6 +250,11 @@ func (s *LogStream) follow(ctx context.Context, container string) {
 		if lost.IsZero() && pos.opened || n > 0 {
 			lost = time.Now()
 		}
+		if apierrors.IsNotFound(err) { // the pod, or only its log: a kubelet says 404 too
+			if _, perr := s.pod(ctx); !apierrors.IsNotFound(perr) {
+				err = fmt.Errorf("no log yet: %s", err.Error())
+			}
+		}
 		if err != nil && s.fail(container, "get", err, lost) {
 			return
 		}

@@ -227,10 +227,9 @@ func (s *Store) take(sub *subscription, full bool) delta {
 				d.rows = append(d.rows, r)
 			}
 		}
-		d.changed = sub.changed
 	}
 	if len(sub.changed) > 0 {
-		sub.changed = map[string]struct{}{}
+		d.changed, sub.changed = sub.changed, map[string]struct{}{}
 	}
 	sub.all = false
 	return d

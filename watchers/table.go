@@ -11,6 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -87,7 +88,8 @@ func (t *table) request(opt *metav1.ListOptions) *rest.Request {
 		path = "/api/" + k.GVR.Version
 	}
 	return t.src.hub.tab.Get().AbsPath(path).NamespaceIfScoped(k.Namespace, k.Namespace != "").Resource(k.GVR.Resource).
-		SetHeader("Accept", acceptTable).VersionedParams(opt, scheme.ParameterCodec).Param("includeObject", "Metadata")
+		SetHeader("Accept", acceptTable).
+		SpecificallyVersionedParams(opt, scheme.ParameterCodec, schema.GroupVersion{Version: "v1"}).Param("includeObject", "Metadata")
 }
 
 // listAndWatch is one attempt: it ends when the watch cannot be kept open.
