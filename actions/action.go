@@ -92,10 +92,10 @@ type Request struct {
 
 // Action is one mutation.
 type Action struct {
-	ID         string                    // also the intent the keymap binds: "pods.delete"
-	Title      string                    // in the imperative: "Delete pod"
-	Verb       string                    // of the audit event: "delete", "patch"; for etcd the RPC's name in lower case
-	Resources  []string                  // the plural resources it applies to; "members" for etcd
+	ID         string   // also the intent the keymap binds: "pods.delete"
+	Title      string   // in the imperative: "Delete pod"
+	Verb       string   // of the audit event: "delete", "patch"; for etcd the RPC's name in lower case
+	Resources  []string // the plural resources it applies to; "members" for etcd
 	Risk       Risk
 	Permission func(Target) []Permission // nil for etcd, which has no such question
 	Input      *Input                    // nil: nothing is asked
