@@ -1,5 +1,10 @@
 package table
 
+import (
+	"cmp"
+	"slices"
+)
+
 const (
 	gutter = 2 // the cursor's sign and the mark
 	gap    = 2 // blanks between columns
@@ -59,7 +64,7 @@ func (t *Table) layout(avail int) {
 
 // fit drops columns by priority until the rest fits, and gives the room that is left to the Flex columns.
 func (t *Table) fit(avail int) {
-	t.places = t.places[:0]
+	t.places, t.dropped = t.places[:0], t.dropped[:0]
 	t.more = false
 	need := -gap
 	for i := range t.cols {
@@ -79,9 +84,21 @@ func (t *Table) fit(avail int) {
 			return
 		}
 		need -= t.places[drop].w + gap
+		t.dropped = append(t.dropped, t.places[drop])
 		t.places = append(t.places[:drop], t.places[drop+1:]...)
 		t.more = true
 	}
+	// A wide column that had to go may have left room for a narrow one that went before it.
+	for i := len(t.dropped) - 1; i >= 0; i-- {
+		p := t.dropped[i]
+		if need+p.w+gap > avail {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(t.places, p.col, func(q place, col int) int { return cmp.Compare(q.col, col) })
+		t.places = slices.Insert(t.places, at, p)
+		need += p.w + gap
+	}
+	t.more = len(t.places) < len(t.cols)
 	rest := t.grow(avail-need, func(p *place) int { return p.want })
 	t.grow(rest, func(p *place) int {
 		if m := t.cols[p.col].Max; m > 0 {
@@ -146,7 +163,7 @@ func (t *Table) squeeze(places []place, avail int) {
 // slide places the columns of priority 0 and, behind them, the others from number hscroll on in their order: nothing is
 // dropped, what does not fit is further right.
 func (t *Table) slide(avail int) {
-	t.places = t.places[:0]
+	t.places, t.dropped = t.places[:0], t.dropped[:0]
 	t.more = false
 	others := 0
 	for i := range t.cols {

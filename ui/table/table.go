@@ -70,9 +70,10 @@ type Table struct {
 	hscroll int    // columns scrolled out at the left, of those that scroll
 
 	// What drawing reuses from frame to frame.
-	cells  []Cell
-	places []place
-	more   bool // the last Draw left columns out at the right
+	cells   []Cell
+	places  []place
+	dropped []place // columns the area had no room for, the first to go first
+	more    bool    // the last Draw left columns out at the right
 }
 
 type column struct {
