@@ -111,8 +111,8 @@ func (v *LogView) sync() {
 			}
 		}
 	}
-	i := v.index(v.anchor)
-	if i < v.count() && v.seq(i) != v.anchor { // that line is gone: go on with the oldest there is
+	i := min(v.index(v.anchor), max(v.count()-1, 0))
+	if i < v.count() && v.seq(i) != v.anchor { // that line is gone: go on with the nearest there is
 		v.p.sub = 0
 	}
 	v.p.top = i

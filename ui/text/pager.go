@@ -16,11 +16,12 @@ type lines interface {
 type pager struct {
 	src    lines
 	wrap   bool
-	top    int // the first visible line
-	sub    int // the first visible row of that line, when wrapped
-	x      int // cells scrolled out at the left, when not wrapped
-	w, h   int // of the last area
-	last   int // the last line drawn, even in part
+	top    int  // the first visible line
+	sub    int  // the first visible row of that line, when wrapped
+	x      int  // cells scrolled out at the left, when not wrapped
+	w, h   int  // of the last area
+	last   int  // the last line drawn, even in part
+	more   bool // the last draw left something out at the right
 	starts []pos
 	spans  []draw.Span
 }
@@ -112,8 +113,9 @@ func (p *pager) rows2(i int) int {
 
 // sideways scrolls n cells to the right or left.
 func (p *pager) sideways(n int) {
-	if !p.wrap {
+	if !p.wrap && (n < 0 || p.more) {
 		p.x = max(0, p.x+n)
+		p.more = false // until the next draw has seen what that brought
 	}
 }
 
@@ -152,7 +154,7 @@ func (p *pager) setWrap(on bool) {
 func (p *pager) draw(a draw.Area, th *theme.Theme, matches func(i int, line []draw.Span) []match) {
 	n := p.src.count()
 	y := 0
-	p.last = p.top
+	p.last, p.more = p.top, false
 	for i := p.top; i < n && y < p.h; i++ {
 		p.last = i
 		line := p.src.line(i)
@@ -163,6 +165,7 @@ func (p *pager) draw(a draw.Area, th *theme.Theme, matches func(i int, line []dr
 		end := pos{span: len(line)}
 		if !p.wrap {
 			from, blank := skip(line, p.x)
+			p.more = p.more || draw.SpansWidth(line) > p.x+a.W()
 			p.spans = cut(p.spans[:0], line, from, end, ms)
 			a.Spans(blank, y, a.W()-blank, p.spans)
 			if p.x > 0 && len(line) > 0 {

@@ -21,12 +21,13 @@ type View struct {
 	p     pager
 	empty safe.Text
 
-	find  MatchFunc
-	hits  []hit
-	hit   int // the current one
-	more  bool
-	buf   []byte
-	marks []match
+	find   MatchFunc
+	hits   []hit
+	hit    int // the current one
+	more   bool
+	unseen bool // the current match has still to be brought on screen
+	buf    []byte
+	marks  []match
 }
 
 // hit is a match of the search.
@@ -131,7 +132,8 @@ func (v *View) scan(at hit) {
 }
 
 func (v *View) show() {
-	if v.hit < len(v.hits) {
+	v.unseen = v.p.h == 0 // before there is a screen nobody knows what fits on it
+	if v.hit < len(v.hits) && !v.unseen {
 		v.p.reveal(v.hits[v.hit].line, v.hits[v.hit].from)
 	}
 }
@@ -170,6 +172,9 @@ func (v *View) Draw(a draw.Area, _ bool) {
 	if len(v.lines) == 0 {
 		a.Text(0, 0, theme.Dim, v.empty)
 		return
+	}
+	if v.unseen {
+		v.show()
 	}
 	v.p.clamp()
 	if v.find == nil {

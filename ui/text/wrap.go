@@ -85,6 +85,9 @@ func skip(line []draw.Span, x int) (p pos, blank int) {
 	for i := range line {
 		s := line[i].Text.String()
 		if plain(line[i].Text) {
+			if cells >= x {
+				return pos{i, 0, p.abs}, cells - x
+			}
 			if cells+len(s) > x {
 				p.off = x - cells
 				p.abs += p.off
@@ -103,7 +106,7 @@ func skip(line []draw.Span, x int) (p pos, blank int) {
 		}
 		p.span, p.abs = i+1, p.abs+len(s)
 	}
-	return p, 0
+	return p, max(0, cells-x)
 }
 
 // cellOf is the cell at which byte abs of a line is drawn when it is not wrapped.

@@ -1,5 +1,7 @@
 package tree
 
+import "slices"
+
 // flatten makes the rows anew when they are stale and puts the cursor where its row went.
 func (t *Tree) flatten() {
 	if !t.stale {
@@ -21,11 +23,28 @@ func (t *Tree) flatten() {
 		if t.cur.n != nil && t.cur.kind == IsNode && t.gone == "" && t.byID[t.cur.n.ID] != t.cur.n {
 			t.gone = t.cur.n.ID
 		}
-		t.idx = min(max(0, t.idx), len(t.rows)-1)
+		t.idx = min(max(0, t.successor(old)), len(t.rows)-1)
 	}
 	t.cur = t.rows[t.idx]
 	t.top = t.idx - line
 	t.clampTop()
+}
+
+// successor is where the cursor goes when its row is gone: to the nearest node after it that is still there. A row that
+// stood for children makes room for what came in its place.
+func (t *Tree) successor(old []row) int {
+	const enough = 64
+	if t.cur.kind != IsNode {
+		return t.idx
+	}
+	for i := t.idx + 1; i < min(len(old), t.idx+enough); i++ {
+		if r := old[i]; r.kind == IsNode && t.byID[r.n.ID] == r.n {
+			if j := slices.Index(t.rows, r); j >= 0 {
+				return j
+			}
+		}
+	}
+	return t.idx
 }
 
 // appendRows appends what is visible below n, and finds the cursor's row.
