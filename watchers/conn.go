@@ -27,6 +27,9 @@ func (h *Hub) dial(cfg *rest.Config) error {
 	h.conn = &connections{dialer: connrotation.NewDialer(connrotation.DialFunc(dial))}
 	c.Dial = h.conn.dialer.DialContext
 	c.QPS, c.Timeout, c.RateLimiter = -1, 0, nil
+	if c.WarningHandler == nil && c.WarningHandlerWithContext == nil {
+		c.WarningHandler = rest.NoWarnings{} // the default one writes on the screen
+	}
 	client, err := rest.HTTPClientFor(c)
 	if err != nil {
 		return err

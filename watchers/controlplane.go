@@ -163,6 +163,15 @@ func (c *ControlPlane) probe(ctx context.Context, path string) Probe {
 	body, err := res.Raw()
 	res.StatusCode(&p.Code)
 	p.RTT = time.Since(p.At)
+	var st apierrors.APIStatus
+	if errors.As(err, &st) { // plain text with a bad status: client-go keeps it as a cause of the error
+		p.Code = int(st.Status().Code)
+		if d := st.Status().Details; d != nil {
+			for _, c := range d.Causes {
+				body = append(body, c.Message...)
+			}
+		}
+	}
 	p.Checks = parseChecks(string(body))
 	p.OK = err == nil
 	switch {

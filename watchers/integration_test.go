@@ -105,7 +105,7 @@ func TestPicturesOfTheSandbox(t *testing.T) {
 
 func TestLogsOfTheSandbox(t *testing.T) {
 	h, _ := sandbox(t)
-	f := h.Open(podsKey(), Query{Match: func(r Row) bool { p := r.(*PodRow); return p.Class == PodRunning && p.Namespace != "kube-system" }})
+	f := h.Open(podsKey(), Query{Match: func(r Row) bool { p := r.(*PodRow); return p.Class == PodRunning && p.Namespace == "shop" }})
 	s := eventually(t, f, "a running pod", func(s *Snapshot) bool { return len(s.Rows) > 0 })
 	r := s.Rows[0].(*PodRow)
 	l := h.OpenLogs(LogOptions{Namespace: r.Namespace, Pod: r.Name, Tail: 20})

@@ -41,7 +41,7 @@ func (l *listWatch) ListWithContext(ctx context.Context, _ metav1.ListOptions) (
 	s, key := l.src, l.src.key
 	out := &rowList{}
 	opt := metav1.ListOptions{Limit: s.hub.opt.PageSize}
-	s.status.opened(false)
+	s.status.listing()
 	for {
 		page := newList(key.GVR)
 		err := s.hub.restFor(key).Get().NamespaceIfScoped(key.Namespace, key.Namespace != "").Resource(key.GVR.Resource).

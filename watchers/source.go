@@ -85,33 +85,36 @@ func (s *source) runReflector(ctx context.Context) {
 // repeat runs attempt again and again, with pauses that grow while it fails at once. A kick ends a pause.
 func (s *source) repeat(ctx context.Context, attempt func(context.Context) error) {
 	opt := s.hub.opt
-	backoff := opt.BackoffMin
+	pause := opt.BackoffMin
 	for {
 		begun, kicked := time.Now(), s.kicked()
 		_ = attempt(ctx) // its errors were seen by the status, request by request
 		if ctx.Err() != nil {
 			return
 		}
-		s.status.closed()
-		if time.Since(begun) > 2*opt.BackoffMax {
-			backoff = opt.BackoffMin
-		}
-		pause := backoff/2 + rand.N(backoff)
-		backoff = min(2*backoff, opt.BackoffMax)
+		limit := opt.BackoffMax
 		switch st := s.status.State(); {
 		case s.status.isPolling():
-			pause = opt.Poll
+			limit = opt.Poll
 		case st.Phase == Denied || st.Phase == Unsupported:
-			pause = opt.DeniedRetry
+			// Not at once: a server that has just started denies everything for a moment.
+			limit = opt.DeniedRetry
+		default:
+			s.status.closed()
 		}
-		t := time.NewTimer(pause)
+		if time.Since(begun) > 2*opt.BackoffMax {
+			pause = opt.BackoffMin
+		}
+		pause = min(pause, limit)
+		t := time.NewTimer(pause*3/4 + rand.N(pause/2))
 		select {
 		case <-ctx.Done():
 			t.Stop()
 			return
 		case <-kicked:
-			backoff = opt.BackoffMin
+			pause = opt.BackoffMin
 		case <-t.C:
+			pause = 2 * pause
 		}
 		t.Stop()
 	}

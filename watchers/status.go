@@ -24,7 +24,6 @@ type status struct {
 	mu      sync.Mutex
 	synced  bool      // a whole list has arrived at least once
 	open    bool      // a watch is open, or the last poll was answered
-	proven  time.Time // the last moment the data was known to be true
 	lost    time.Time // when the watch closed
 	loaded  int
 	polling time.Duration // the source has no watch verb: how often it is listed
@@ -92,13 +91,16 @@ func (s *status) compute(now time.Time) State {
 	return State{Phase: Live, Since: now}
 }
 
-// opened: a watch is open. resumed says that it goes on where the last one ended, so that the rows are true again.
+// listing: a list has begun.
+func (s *status) listing() { s.set(func() { s.loaded = 0 }) }
+
+// opened: a watch is open. resumed says that it goes on where the last one ended, so that the rows are true again; otherwise they
+// are when the whole list has arrived.
 func (s *status) opened(resumed bool) {
 	s.set(func() {
-		s.open = true
+		s.polling = 0
 		if resumed {
-			s.err, s.polling = nil, 0
-			s.proven = time.Now()
+			s.open, s.err = true, nil
 		} else {
 			s.loaded = 0
 		}
@@ -109,7 +111,6 @@ func (s *status) opened(resumed bool) {
 func (s *status) event(n int) {
 	s.mu.Lock()
 	s.loaded += n
-	s.proven = time.Now()
 	synced := s.synced
 	s.mu.Unlock()
 	if !synced {
@@ -120,10 +121,7 @@ func (s *status) event(n int) {
 // whole: a whole list has arrived.
 func (s *status) whole() {
 	s.set(func() {
-		s.synced, s.err = true, nil
-		s.proven = time.Now()
-		s.open = true
-		s.lost = time.Time{}
+		s.synced, s.open, s.err = true, true, nil
 	})
 }
 

@@ -128,7 +128,7 @@ func (t *table) list(ctx context.Context) error {
 	s := t.src
 	opt := metav1.ListOptions{Limit: s.hub.opt.PageSize}
 	var all []any
-	s.status.opened(false)
+	s.status.listing()
 	for {
 		body, err := t.request(&opt).Do(ctx).Raw()
 		page := &wireTable{}
