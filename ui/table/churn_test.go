@@ -136,6 +136,59 @@ func FuzzChurn(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b uint64) { churn(t, a, b, 100) })
 }
 
+// The cursor's row stays on its line of the screen unless the rows above or below it do not reach.
+func TestScreenLineIsKept(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		ids := slices.Clone(numbered(40).ids)
+		tb := newTable(unicodeTheme, newPods(ids...))
+		show(tb, 80, 11)
+		tb.Move(r.IntN(40))
+		tb.Move(-r.IntN(9))
+		line := tb.idx - tb.top
+		keep, _ := tb.Cursor()
+		for range 10 {
+			for range r.IntN(8) {
+				ids = slices.Insert(ids, r.IntN(len(ids)+1), fmt.Sprintf("new-%d", r.Uint64()))
+			}
+			for range r.IntN(8) {
+				if i := r.IntN(len(ids)); ids[i] != keep {
+					ids = slices.Delete(ids, i, i+1)
+				}
+			}
+			src := newPods(ids...)
+			tb.SetSource(src)
+			show(tb, 80, 11)
+			i, _ := src.Find(keep)
+			want := min(max(0, i-line), max(0, src.Len()-10))
+			if tb.top != want || tb.idx != i {
+				t.Fatalf("seed %d: row %d is at the top and the cursor on %d, want %d and %d", seed, tb.top, tb.idx, want, i)
+			}
+			line = tb.idx - tb.top
+		}
+	}
+}
+
+// A place chosen before there was a screen, or while there is none, is on it when there is one.
+func TestPlaceBeforeTheFirstFrame(t *testing.T) {
+	tb := newTable(unicodeTheme, numbered(30))
+	tb.MoveTo("pod-000010")
+	show(tb, 80, 21)
+	if tb.top != 0 {
+		t.Errorf("row %d is at the top, want the first", tb.top)
+	}
+	tb.Move(15)
+	top := tb.top
+	for range 3 {
+		show(tb, 0, 0)
+		show(tb, 80, 0)
+	}
+	show(tb, 80, 21)
+	if tb.top != top {
+		t.Errorf("after a screen of no size row %d is at the top, want %d", tb.top, top)
+	}
+}
+
 // Every size down to nothing, with columns of every kind.
 func TestEverySize(t *testing.T) {
 	tb := newTable(unicodeTheme, numbered(30))

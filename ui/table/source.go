@@ -80,9 +80,13 @@ func (t *Table) successor(old Source) int {
 	return t.idx
 }
 
-// clampTop keeps the cursor on screen and the screen within the rows.
+// clampTop keeps the cursor on screen and the screen within the rows. Before the first Draw, and while there is no room
+// at all, there is no screen to keep it on.
 func (t *Table) clampTop() {
-	h := max(1, t.visible)
+	h := t.visible
+	if h <= 0 {
+		return
+	}
 	t.top = min(t.top, t.idx)
 	t.top = max(t.top, t.idx-h+1)
 	t.top = min(t.top, t.src.Len()-h)

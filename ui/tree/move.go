@@ -72,8 +72,12 @@ func (t *Tree) appendRows(rows []row, n *node, at int) ([]row, int) {
 	return rows, at
 }
 
+// clampTop keeps the cursor on screen and the screen within the rows, as soon as there is a screen.
 func (t *Tree) clampTop() {
-	h := max(1, t.visible)
+	h := t.visible
+	if h <= 0 {
+		return
+	}
 	t.top = min(t.top, t.idx)
 	t.top = max(t.top, t.idx-h+1)
 	t.top = min(t.top, len(t.rows)-h)

@@ -105,8 +105,10 @@ func TestLazyChildren(t *testing.T) {
 	if _, n := tr.Position(); n != 5 {
 		t.Errorf("there are %d rows, want 5: /a/1 is there already", n)
 	}
-	if tr.Toggle("/a/") || tr.Toggle("/a/") {
-		t.Error("children that are there are asked for again")
+	for range 2 {
+		if tr.Toggle("/a/") {
+			t.Error("children that are there are asked for again")
+		}
 	}
 	if tr.Expand("/b") || tr.Expand("/nothing") {
 		t.Error("a leaf or an unknown node was opened")
