@@ -71,7 +71,9 @@ func (v *LogView) line(i int) []draw.Span {
 	}
 	if v.prefix && len(l.Prefix) > 0 {
 		v.scratch = append(v.scratch, l.Prefix...)
-		v.scratch = append(v.scratch, draw.Span{Text: safe.Lit(" ")})
+		if last := l.Prefix[len(l.Prefix)-1].Text; !strings.HasSuffix(last.String(), " ") {
+			v.scratch = append(v.scratch, draw.Span{Text: safe.Lit(" ")})
+		}
 	}
 	v.scratch = append(v.scratch, l.Text...)
 	return v.scratch
@@ -84,12 +86,12 @@ func (v *LogView) marker(l *Line) []draw.Span {
 		return draw.Span{Text: safe.String(strings.Repeat(h, max(n, 1))), Style: theme.Marked}
 	}
 	v.scratch = append(v.scratch, rule(before), draw.Span{Text: safe.Lit(" ")})
-	if !l.Time.IsZero() {
-		v.scratch = append(v.scratch, draw.Span{Text: safe.String(l.Time.Format("15:04:05 ")), Style: theme.Marked})
-	}
-	if len(l.Text) > 0 {
+	switch {
+	case len(l.Text) > 0:
 		v.scratch = append(v.scratch, l.Text...)
 		v.scratch = append(v.scratch, draw.Span{Text: safe.Lit(" ")})
+	case !l.Time.IsZero():
+		v.scratch = append(v.scratch, draw.Span{Text: safe.String(l.Time.Format("15:04:05 ")), Style: theme.Marked})
 	}
 	return append(v.scratch, rule(v.p.w-draw.SpansWidth(v.scratch)))
 }
@@ -235,7 +237,7 @@ func (v *LogView) Draw(a draw.Area, _ bool) {
 		return
 	}
 	if v.count() == 0 {
-		a.Text(0, 0, theme.Dim, v.empty)
+		drawMessage(a, v.empty)
 		return
 	}
 	if v.follow {

@@ -11,7 +11,7 @@ type Line struct {
 	Time   time.Time   // zero: not known
 	Prefix []draw.Span // pod or container; may be shared by many lines
 	Text   []draw.Span
-	Marker bool // a line drawn across by the user, not part of the log; Text is its caption. It passes every filter.
+	Marker bool // a line drawn across by the user, not part of the log; Text is its caption, or else Time. It passes every filter.
 }
 
 // String is the text without time and prefix.

@@ -170,7 +170,7 @@ func (v *View) Draw(a draw.Area, _ bool) {
 		return
 	}
 	if len(v.lines) == 0 {
-		a.Text(0, 0, theme.Dim, v.empty)
+		drawMessage(a, v.empty)
 		return
 	}
 	if v.unseen {
@@ -182,6 +182,15 @@ func (v *View) Draw(a draw.Area, _ bool) {
 		return
 	}
 	v.p.draw(a, v.th, v.matches)
+}
+
+// drawMessage draws what stands where there are no lines, wrapped: it may be an error that tells what to do.
+func drawMessage(a draw.Area, msg safe.Text) {
+	line := []draw.Span{{Text: msg, Style: theme.Dim}}
+	starts := append(wrap(nil, line, a.W()), pos{span: 1})
+	for y := range min(len(starts)-1, a.H()) {
+		a.Spans(0, y, a.W(), cut(nil, line, starts[y], starts[y+1], nil))
+	}
 }
 
 // matches are the matches of line i.

@@ -194,6 +194,10 @@ func TestMovement(t *testing.T) {
 	v.Bottom()
 	v.Next()
 	at("nothing")
+	v.SetEmpty(safe.Lit("reading /registry/x: etcd-2 did not answer in 5s"))
+	if s := strings.ReplaceAll(show(unicodeTheme, v, 20, 10), "\n", ""); s != "reading /registry/x: etcd-2 did not answer in 5s" {
+		t.Errorf("a long message is cut: %q", s)
+	}
 }
 
 func TestMovementWrapped(t *testing.T) {
