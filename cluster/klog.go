@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"flag"
 	"io"
 
 	"google.golang.org/grpc/grpclog"
@@ -13,7 +14,11 @@ func SilenceKlog(w io.Writer) {
 	if w == nil {
 		w = io.Discard
 	}
-	klog.LogToStderr(false)
+	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(flags)
+	for name, value := range map[string]string{"logtostderr": "false", "alsologtostderr": "false", "stderrthreshold": "FATAL"} {
+		_ = flags.Set(name, value) // the flags are klog's own; without the last one errors go to stderr as well
+	}
 	klog.SetOutput(w)
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, w))
 }

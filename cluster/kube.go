@@ -96,6 +96,7 @@ func (k *Kube) Dynamic() dynamic.Interface { return k.dyn }
 func (k *Kube) Discovery() discovery.DiscoveryInterface { return k.typed.Discovery() }
 
 // RESTFor returns a client of one group and version, for requests the others cannot make (as=Table). Decoding is the caller's.
+// Groups that client-go does not know need SpecificallyVersionedParams(options, scheme.ParameterCodec, metav1.Unversioned).
 func (k *Kube) RESTFor(gv schema.GroupVersion) (*rest.RESTClient, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

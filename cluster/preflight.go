@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"k8s.io/client-go/rest"
 )
 
 // PreflightBudget is how long Preflight waits when its context has no deadline. On loopback a refused port and a certificate that
@@ -36,10 +38,14 @@ func Preflight(ctx context.Context, c *Cluster) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	probes := c.probes()
-	failed := make(chan string, len(probes)) // "": not definitely
+	type verdict struct {
+		i    int
+		line string // "": not definitely failed
+	}
+	verdicts := make(chan verdict, len(probes))
 	var wg sync.WaitGroup
-	for _, p := range probes {
-		wg.Go(func() { failed <- p(ctx) })
+	for i, p := range probes {
+		wg.Go(func() { verdicts <- verdict{i, p(ctx)} })
 	}
 	defer func() {
 		stop()
@@ -47,16 +53,16 @@ func Preflight(ctx context.Context, c *Cluster) error {
 			wg.Wait()
 		} // else a credential plugin runs, which heeds no context: its goroutine ends when the plugin does
 	}()
-	var lines []string
+	lines := make([]string, len(probes))
 	for range probes {
 		select {
 		case <-ctx.Done():
 			return nil
-		case line := <-failed:
-			if line == "" {
+		case v := <-verdicts:
+			if v.line == "" {
 				return nil
 			}
-			lines = append(lines, line)
+			lines[v.i] = v.line
 		}
 	}
 	return errors.New(strings.Join(lines, "; "))
@@ -74,7 +80,7 @@ func (c *Cluster) probes() []func(context.Context) string {
 			if p := k.cert.problem(time.Now()); p != "" {
 				return where + ": " + p
 			}
-			return definite(where, k.Probe(ctx).Err)
+			return definite(where, k.knock(ctx))
 		})
 	}
 	if e := c.etcd; e != nil {
@@ -99,16 +105,39 @@ func definite(where string, err error) string {
 	return where + ": " + Explain(err)
 }
 
-// handshake connects to an endpoint as the gRPC client would, and keeps what went wrong as a typed error, which gRPC does not. With
-// TLS 1.3 a server refuses our certificate only after the handshake is over for us: the first byte (HTTP/2 SETTINGS) proves it.
+// knock is Probe, with a second look at a connection that just broke: a server that does not accept our certificate says so, but
+// HTTP may have run into the closed connection before it could read that.
+func (k *Kube) knock(ctx context.Context) error {
+	err := k.Probe(ctx).Err
+	if err == nil || Classify(err) != FaultOther || k.cfg.Proxy != nil {
+		return err
+	}
+	cfg, tlsErr := rest.TLSConfigFor(k.cfg)
+	if tlsErr != nil {
+		return err
+	}
+	if _, second := handshake(ctx, k.Server(), cfg); second != nil && Classify(second) != FaultTimeout {
+		return second
+	}
+	return err
+}
+
 func (e *Etcd) handshake(ctx context.Context, endpoint string) (*tls.ConnectionState, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return nil, err
 	}
+	return handshake(ctx, u, e.tls)
+}
+
+// handshake connects to a server as its clients would, and keeps what went wrong as a typed error, which gRPC does not. With TLS
+// 1.3 a server refuses our certificate only after the handshake is over for us: the first byte (HTTP/2 SETTINGS) proves it.
+func handshake(ctx context.Context, u *url.URL, cfg *tls.Config) (*tls.ConnectionState, error) {
 	network, address := "tcp", u.Host
 	if strings.HasPrefix(u.Scheme, "unix") {
 		network, address = "unix", u.Host+u.Path
+	} else if u.Port() == "" {
+		address = net.JoinHostPort(u.Hostname(), "443")
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
@@ -118,12 +147,13 @@ func (e *Etcd) handshake(ctx context.Context, endpoint string) (*tls.ConnectionS
 	if u.Scheme == "http" || u.Scheme == "unix" {
 		return nil, nil
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	if e.tls != nil {
-		cfg = e.tls.Clone()
+	if cfg = cfg.Clone(); cfg == nil {
+		cfg = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	cfg.NextProtos = []string{"h2"}
-	cfg.ServerName = u.Hostname()
+	if cfg.ServerName == "" {
+		cfg.ServerName = u.Hostname()
+	}
 	tc := tls.Client(conn, cfg)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		return nil, err
