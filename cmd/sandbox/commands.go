@@ -55,7 +55,7 @@ it listens on the loopback address and keeps its files in one directory; when
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(a.up(), a.down(), a.status(), a.wait(), a.env(), a.leader())
+	root.AddCommand(a.up(), a.down(), a.status(), a.wait(), a.env(), a.leader(), a.load(), a.churn())
 	root.AddCommand(a.faults()...)
 	for _, c := range root.Commands() {
 		c.Args = asUsage(c.Args)

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/kwok/pkg/client/clientset/versioned"
 	kwokconfig "sigs.k8s.io/kwok/pkg/config"
 	"sigs.k8s.io/kwok/pkg/kwok/controllers"
+	kwoklog "sigs.k8s.io/kwok/pkg/log"
 	"sigs.k8s.io/kwok/pkg/utils/client"
 
 	"fathom/cmd/sandbox/internal/controlplane"
@@ -55,7 +56,8 @@ func serveNodes(args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx := context.Background()
+	// kwok would write a line for every patch.
+	ctx := kwoklog.NewContext(context.Background(), kwoklog.NewLogger(os.Stderr, kwoklog.LevelWarn))
 	clients := &clientSources{}
 	if clients.set, err = client.NewClientset("", d.KwokKubeconfig()); err != nil {
 		return fmt.Errorf("kwok: client from %s: %w", d.KwokKubeconfig(), err)

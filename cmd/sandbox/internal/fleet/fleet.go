@@ -99,8 +99,9 @@ func zoneName(i, zones int) string { return fmt.Sprintf("%s%c", Region, 'a'+i%zo
 func ControlPlaneName(n, zones int) string { return fmt.Sprintf("cp-%c%d", 'a'+n%zones, n/zones+1) }
 
 // New lays out the nodes. A quarter of them, at most three, form the control
-// plane; of the workers one has GPUs, and when there are enough of them one is
-// cordoned and one is not ready.
+// plane. With troubles, one of the workers has GPUs and a taint, one is to be
+// cordoned and one to be lost; the latter two are never in the general pool,
+// where pods that must go on being played belong.
 func New(nodes, zones int, troubles bool) []Node {
 	cps := max(1, min(3, nodes/4))
 	var out []Node
@@ -122,9 +123,9 @@ func New(nodes, zones int, troubles bool) []Node {
 			case nodes - cps - 1:
 				n.Pool, n.machine = "gpu", gpuMachine
 			case nodes - cps - 2:
-				n.Trouble = NotReady
+				n.Trouble, n.Pool = NotReady, "memory"
 			case nodes - cps - 3:
-				n.Trouble = Cordoned
+				n.Trouble, n.Pool = Cordoned, "memory"
 			}
 		}
 		out = append(out, n)

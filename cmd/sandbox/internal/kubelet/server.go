@@ -15,8 +15,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"fathom/cmd/sandbox/internal/layout"
@@ -28,6 +30,9 @@ type Server struct {
 	Dir    layout.Dir
 	Port   int
 	Client kubernetes.Interface
+
+	mu      sync.Mutex
+	volumes map[types.UID]*files
 }
 
 // Run serves until the context ends or the listener fails.
@@ -85,5 +90,16 @@ func (s *Server) tlsConfig() (*tls.Config, error) {
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	mux.HandleFunc("GET /containerLogs/{ns}/{pod}/{container}", s.containerLogs)
+	// Streams are asked for by GET over WebSocket, by POST over SPDY, and with
+	// or without the pod's UID.
+	for _, method := range []string{"GET", "POST"} {
+		for verb, serve := range map[string]http.HandlerFunc{"exec": s.exec, "attach": s.attach} {
+			mux.HandleFunc(method+" /"+verb+"/{ns}/{pod}/{container}", serve)
+			mux.HandleFunc(method+" /"+verb+"/{ns}/{pod}/{uid}/{container}", serve)
+		}
+		mux.HandleFunc(method+" /portForward/{ns}/{pod}", s.portForward)
+		mux.HandleFunc(method+" /portForward/{ns}/{pod}/{uid}", s.portForward)
+	}
 	return mux
 }

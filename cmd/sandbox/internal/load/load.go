@@ -1,0 +1,261 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"fathom/cmd/sandbox/internal/controlplane"
+	"fathom/cmd/sandbox/internal/fleet"
+)
+
+// Options of one load.
+type Options struct {
+	Nodes, Pods int
+	Spec        *controlplane.Spec
+	EtcdTLS     *tls.Config
+	// Pause ends the controller manager and returns what brings it back.
+	Pause func(context.Context) (resume func() error, err error)
+	Say   func(format string, args ...any)
+}
+
+// parallel is how many requests are under way at once.
+const parallel = 32
+
+// maxPerNode is the nodes' pod capacity less the daemons'.
+const maxPerNode = 100
+
+// Run creates the nodes and the pods.
+//
+// Pods are written straight into etcd, in the form the API server stores them:
+// through the API, with scheduling and every status change, fifty thousand of
+// them would take many minutes on a small machine. What they look like is not
+// made up: the API server is asked, by a dry run, what it would store.
+func Run(ctx context.Context, client kubernetes.Interface, o Options) error {
+	if o.Pods > 0 && o.Pods > o.Nodes*maxPerNode {
+		return fmt.Errorf("--pods %d do not fit on --nodes %d: a node takes %d", o.Pods, o.Nodes, maxPerNode)
+	}
+	l := &loader{client: client, o: o, began: time.Now()}
+	if err := l.nodes(ctx); err != nil {
+		return err
+	}
+	if o.Pods == 0 {
+		return nil
+	}
+	// The replica set controller would fill the replica sets before we do.
+	resume, err := o.Pause(ctx)
+	if err != nil {
+		return err
+	}
+	err = l.pods(ctx)
+	if rerr := resume(); err == nil {
+		err = rerr
+	}
+	if err == nil {
+		l.say("%d nodes and %d pods", o.Nodes, o.Pods)
+	}
+	return err
+}
+
+type loader struct {
+	client kubernetes.Interface
+	o      Options
+	began  time.Time
+	placed []*corev1.Node
+}
+
+func (l *loader) say(format string, args ...any) {
+	l.o.Say("%s (%.1fs)", fmt.Sprintf(format, args...), time.Since(l.began).Seconds())
+}
+
+func (l *loader) nodes(ctx context.Context) error {
+	var g errgroup.Group
+	g.SetLimit(parallel)
+	for _, n := range fleet.Load(l.o.Nodes, l.o.Spec.Zones) {
+		g.Go(func() error {
+			obj := n.Object(l.o.Spec.KubeletPort, time.Now())
+			obj.Labels[fleet.LoadLabel] = "true"
+			_, err := l.client.CoreV1().Nodes().Create(ctx, obj, metav1.CreateOptions{})
+			if err != nil && !apierrors.IsAlreadyExists(err) {
+				return fmt.Errorf("create node %s: %w", n.Name, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	l.say("created %d nodes", l.o.Nodes)
+	return l.waitRanges(ctx)
+}
+
+// waitRanges waits until the nodes have their pod ranges, for the pods'
+// addresses.
+func (l *loader) waitRanges(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		list, err := l.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: fleet.LoadLabel, ResourceVersion: "0"})
+		if err != nil {
+			return fmt.Errorf("list nodes: %w", err)
+		}
+		l.placed = nil
+		for i := range list.Items {
+			if list.Items[i].Spec.PodCIDR != "" {
+				l.placed = append(l.placed, &list.Items[i])
+			}
+		}
+		if len(l.placed) >= l.o.Nodes {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d nodes have a pod range: is the controller manager running?", len(l.placed), l.o.Nodes)
+		case <-tick.C:
+		}
+	}
+}
+
+func (l *loader) pods(ctx context.Context) error {
+	if err := l.namespaces(ctx); err != nil {
+		return err
+	}
+	etcd, err := clientv3.New(clientv3.Config{Endpoints: l.o.Spec.ClientURLs(), TLS: l.o.EtcdTLS, Logger: zap.NewNop()})
+	if err != nil {
+		return fmt.Errorf("etcd client: %w", err)
+	}
+	defer etcd.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	slot := 0
+	all := apps(l.o.Pods)
+	for i, a := range all {
+		first := slot
+		slot += a.replicas
+		g.Go(func() error { return l.app(ctx, etcd, a, first) })
+		if i%200 == 199 {
+			l.say("%d of %d pods under way", slot, l.o.Pods)
+		}
+	}
+	return g.Wait()
+}
+
+func (l *loader) namespaces(ctx context.Context) error {
+	for i := range namespaces {
+		name := fmt.Sprintf("load-%02d", i)
+		_, err := l.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			Name: name, Labels: map[string]string{fleet.LoadLabel: "true"},
+		}}, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("namespace %s exists: this sandbox already carries a load, start another for more", name)
+		}
+		if err != nil {
+			return fmt.Errorf("create namespace %s: %w", name, err)
+		}
+		// Admission wants it, and the controller that makes it is paused.
+		_, err = l.client.CoreV1().ServiceAccounts(name).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("create service account in %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// app creates one deployment with its replica set, and its pods from the
+// slot-th on.
+func (l *loader) app(ctx context.Context, etcd *clientv3.Client, a app, slot int) error {
+	d, err := l.client.AppsV1().Deployments(a.namespace).Create(ctx, a.deployment(), metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("create deployment %s/%s: %w", a.namespace, a.name, err)
+	}
+	rs, err := l.client.AppsV1().ReplicaSets(a.namespace).Create(ctx, a.replicaSet(d), metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("create replica set of %s/%s: %w", a.namespace, a.name, err)
+	}
+	model, err := l.client.CoreV1().Pods(a.namespace).Create(ctx, podOf(rs), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	if err != nil {
+		return fmt.Errorf("dry-run a pod of %s/%s: %w", a.namespace, a.name, err)
+	}
+	for i := range a.replicas {
+		n := slot + i
+		node := l.placed[n%len(l.placed)]
+		if err := putPod(ctx, etcd, place(model, node, address(node, n/len(l.placed)), time.Now())); err != nil {
+			return err
+		}
+	}
+	return l.counted(ctx, rs, d)
+}
+
+// counted sets the statuses the controllers will come to, which spares them
+// two writes for each app when they are back.
+func (l *loader) counted(ctx context.Context, rs *appsv1.ReplicaSet, d *appsv1.Deployment) error {
+	n := *rs.Spec.Replicas
+	rs.Status = appsv1.ReplicaSetStatus{Replicas: n, FullyLabeledReplicas: n, ReadyReplicas: n, AvailableReplicas: n, ObservedGeneration: rs.Generation}
+	if _, err := l.client.AppsV1().ReplicaSets(rs.Namespace).UpdateStatus(ctx, rs, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("status of replica set %s/%s: %w", rs.Namespace, rs.Name, err)
+	}
+	now := metav1.Now()
+	d.Status = appsv1.DeploymentStatus{
+		Replicas: n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n, ObservedGeneration: d.Generation,
+		Conditions: []appsv1.DeploymentCondition{
+			{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue, Reason: "MinimumReplicasAvailable", Message: "Deployment has minimum availability.", LastUpdateTime: now, LastTransitionTime: now},
+			{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable", Message: fmt.Sprintf("ReplicaSet %q has successfully progressed.", rs.Name), LastUpdateTime: now, LastTransitionTime: now},
+		},
+	}
+	if _, err := l.client.AppsV1().Deployments(d.Namespace).UpdateStatus(ctx, d, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("status of deployment %s/%s: %w", d.Namespace, d.Name, err)
+	}
+	return nil
+}
+
+// address is the i-th pod address of a node, above those kwok gives out first.
+func address(n *corev1.Node, i int) string {
+	prefix, err := netip.ParsePrefix(n.Spec.PodCIDR)
+	if err != nil {
+		return ""
+	}
+	b := prefix.Addr().As4()
+	b[3] = byte(100 + i)
+	return netip.AddrFrom4(b).String()
+}
+
+// encode is the storage form of a pod: the protobuf envelope the API server
+// itself writes.
+func encode(p *corev1.Pod) ([]byte, error) {
+	var b bytes.Buffer
+	s := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
+	err := scheme.Codecs.EncoderForVersion(s, runtime.GroupVersioner(corev1.SchemeGroupVersion)).Encode(p, &b)
+	return b.Bytes(), err
+}
+
+func putPod(ctx context.Context, etcd *clientv3.Client, p *corev1.Pod) error {
+	b, err := encode(p)
+	if err != nil {
+		return fmt.Errorf("encode pod %s/%s: %w", p.Namespace, p.Name, err)
+	}
+	// One put for each: objects of one transaction would share a revision, and
+	// the API server takes a revision for one object's.
+	if _, err := etcd.Put(ctx, strings.Join([]string{"/registry/pods", p.Namespace, p.Name}, "/"), string(b)); err != nil {
+		return fmt.Errorf("write pod %s/%s to etcd: %w", p.Namespace, p.Name, err)
+	}
+	return nil
+}
