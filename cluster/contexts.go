@@ -36,22 +36,27 @@ func (o Options) Contexts() ([]ContextInfo, error) {
 	return out, nil
 }
 
-// WithContext returns options for another context of the same kubeconfig; read-only mode stays as it is. etcd is left out unless
-// the context is the one o opens, because what was found or given belongs to that cluster. Call it on the options fathom was
-// started with, not on a result of WithContext, so that the way back has its etcd.
+// WithContext returns options for another context of the same kubeconfig; read-only mode and --as stay as they are. What was given
+// for the context that o opens is left out for another one: its etcd, its namespace, and above all its credentials. Call it on
+// the options fathom was started with, not on a result of WithContext, so that the way back has all of it.
 func (o Options) WithContext(name string) Options {
+	current := ""
 	if list, err := o.Contexts(); err == nil {
 		for _, c := range list {
-			if c.Current && c.Name != name {
-				o.Etcd.Disabled = true
-				o.Etcd.Why = "the etcd that was found or given belongs to context " + c.Name
+			if c.Current {
+				current = c.Name
 			}
 		}
 	}
 	o.Flags = copyFlags(o.Flags)
 	o.Flags.Context = &name
-	// What was given for the first context would override the other one's.
-	o.Flags.ClusterName, o.Flags.AuthInfoName, o.Flags.APIServer, o.Flags.Namespace = nil, nil, nil, nil
+	if current == name {
+		return o
+	}
+	o.Etcd.Disabled, o.Etcd.Why = true, "the etcd that was found or given belongs to context "+current
+	f := o.Flags
+	f.ClusterName, f.AuthInfoName, f.APIServer, f.Namespace, f.ProxyURL = nil, nil, nil, nil, nil
+	f.TLSServerName, f.Insecure, f.CertFile, f.KeyFile, f.CAFile, f.BearerToken, f.Username = nil, nil, nil, nil, nil, nil, nil
 	return o
 }
 

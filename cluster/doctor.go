@@ -94,7 +94,6 @@ func Doctor(ctx context.Context, c *Cluster) Report {
 	var wg sync.WaitGroup
 	if c.kube != nil {
 		wg.Go(func() { d.kube(ctx) })
-		wg.Go(func() { d.access(ctx) })
 	}
 	if c.etcd != nil {
 		wg.Go(func() { d.etcd(ctx) })

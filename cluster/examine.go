@@ -7,13 +7,17 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"fathom/cluster/discover"
 )
 
 // doctor collects what several goroutines find.
@@ -69,6 +73,7 @@ func (d *doctor) kube(ctx context.Context) {
 		return
 	}
 	r.Reachable = true
+	d.access(ctx)
 	if v, err := k.ServerVersion(ctx); err == nil {
 		r.Version = v.GitVersion
 	} else {
@@ -113,25 +118,32 @@ func (d *doctor) greet(ctx context.Context, k *Kube) error {
 func (d *doctor) etcd(ctx context.Context) {
 	e := d.c.etcd
 	d.cert(e.cert.use, e.cert.source, e.cert.leaf)
+	var known []*pb.Member
 	if list, err := e.MemberList(ctx); err == nil {
-		for _, m := range list.Members {
-			_, _ = e.AddEndpoints(m.ClientURLs...) // a URL that cannot be used is not an endpoint
-		}
+		known = list.Members
+	}
+	for _, m := range known {
+		_, _ = e.AddEndpoints(m.ClientURLs...) // a URL that cannot be used is not an endpoint
 	}
 	members := e.Members()
 	r := &EtcdReport{Source: e.source, Prefix: e.prefix, Endpoints: make([]EndpointReport, len(members))}
 	d.etcdReport = r
 	var wg sync.WaitGroup
 	for i, m := range members {
-		wg.Go(func() { r.Endpoints[i] = d.endpoint(ctx, m) })
+		wg.Go(func() { r.Endpoints[i] = d.endpoint(ctx, m, known) })
 	}
 	wg.Wait()
 	r.SameCluster = d.sameCluster(ctx, r)
 }
 
-func (d *doctor) endpoint(ctx context.Context, m *Member) EndpointReport {
+func (d *doctor) endpoint(ctx context.Context, m *Member, known []*pb.Member) EndpointReport {
 	e := d.c.etcd
 	r := EndpointReport{Endpoint: m.Endpoint, Learned: m.Learned}
+	for _, x := range known {
+		if slices.ContainsFunc(x.ClientURLs, func(u string) bool { return discover.Same(u, m.Endpoint) }) {
+			r.Name = x.Name
+		}
+	}
 	hctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	state, err := e.handshake(hctx, m.Endpoint)
 	cancel()
@@ -153,13 +165,9 @@ func (d *doctor) endpoint(ctx context.Context, m *Member) EndpointReport {
 	r.Version, r.Learner, r.Errors = s.Version, s.IsLearner, s.Errors
 	r.MemberID, r.ClusterID = strconv.FormatUint(s.Header.GetMemberId(), 16), strconv.FormatUint(s.Header.GetClusterId(), 16)
 	r.Leader = s.Leader != 0 && s.Leader == s.Header.GetMemberId()
-	ctx, cancel = context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	if list, err := m.client.MemberList(ctx, clientv3.WithSerializable()); err == nil {
-		for _, x := range list.Members {
-			if x.ID == s.Header.GetMemberId() {
-				r.Name = x.Name
-			}
+	for _, x := range known { // reached by another address than the one it advertises
+		if x.ID == s.Header.GetMemberId() {
+			r.Name = x.Name
 		}
 	}
 	return r

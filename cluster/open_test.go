@@ -172,8 +172,11 @@ func TestIdentityAndContexts(t *testing.T) {
 	if err != nil || len(list) != 2 || list[0].Name != "other" || list[0].Server != "https://127.0.0.1:2" || !list[1].Current {
 		t.Errorf("%+v, %v", list, err)
 	}
-	o2 := o.WithContext("other")
-	c2 := open(t, o2)
+	o.Flags.BearerToken = ptr("of the first cluster")
+	c2 := open(t, o.WithContext("other"))
+	if c2.Kube().Config().BearerToken != "" {
+		t.Error("the other context is sent the first one's credentials")
+	}
 	if id := c2.Identity(); id.Context != "other" || id.Cluster != "two" || id.Namespace != "default" || !c2.ReadOnly() {
 		t.Errorf("%+v", id)
 	}
