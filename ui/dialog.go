@@ -10,6 +10,7 @@ import (
 
 	"fathom/actions"
 	"fathom/internal/safe"
+	"fathom/keymap"
 	"fathom/theme"
 	"fathom/ui/draw"
 	"fathom/views"
@@ -101,8 +102,7 @@ func (d *dialog) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
 	if d.drawn.IsZero() || m.o.Now().Sub(d.drawn) < grace {
 		return nil
 	}
-	name := k.String()
-	if name == "esc" {
+	if k.String() == "esc" {
 		m.overlay = nil
 		if d.stage == running {
 			m.say(views.ToastMsg{Text: safe.Sprintf("%s goes on; its outcome will be shown here", d.c.Action.Title)})
@@ -132,36 +132,27 @@ func (d *dialog) keyAsking(k tea.KeyPressMsg) tea.Cmd {
 }
 
 func (d *dialog) keyReady(m *Model, k tea.KeyPressMsg) tea.Cmd {
-	name := k.String()
-	if d.prepared.Denied != "" {
-		if name == "enter" || name == "q" {
-			m.overlay = nil
-		}
+	typed := d.prepared.Denied == "" && d.c.Action.Risk == actions.Critical
+	if typed && k.String() != "enter" {
+		d.err = ""
+		d.input, _ = d.input.Update(k)
 		return nil
 	}
-	if d.c.Action.Risk == actions.Critical {
-		if name != "enter" {
-			d.err = ""
-			d.input, _ = d.input.Update(k)
-			return nil
-		}
-		if d.input.Value() != d.c.Name {
-			d.err = fmt.Sprintf("type %s to go on, or Esc", d.c.Name)
-			return nil
-		}
-		return d.run()
+	b, ok := m.o.Keys.Lookup([]keymap.Scope{keymap.Dialog}, k.String())
+	if !ok {
+		return nil
 	}
-	switch name {
-	case "left", "right", "tab", "shift+tab", "h", "l":
-		d.ok = !d.ok
-	case "y":
-		return d.run()
-	case "n", "q":
+	switch {
+	case b.Intent == keymap.DialogCancel, d.prepared.Denied != "" && b.Intent == keymap.DialogChoose:
 		m.overlay = nil
-	case "enter":
-		if d.ok {
-			return d.run()
-		}
+	case d.prepared.Denied != "":
+	case typed && d.input.Value() != d.c.Name:
+		d.err = fmt.Sprintf("type %s to go on, or Esc", d.c.Name)
+	case typed, b.Intent == keymap.DialogConfirm, b.Intent == keymap.DialogChoose && d.ok:
+		return d.run()
+	case b.Intent == keymap.DialogNext:
+		d.ok = !d.ok
+	case b.Intent == keymap.DialogChoose:
 		m.overlay = nil
 	}
 	return nil
@@ -333,7 +324,7 @@ func outcomeToast(outs []actions.Outcome) views.ToastMsg {
 		}
 	}
 	s := fmt.Sprintf("%d done", n[actions.Done])
-	for _, st := range []actions.Status{actions.Failed, actions.Denied, actions.Conflict, actions.Unknown} {
+	for _, st := range []actions.Status{actions.Failed, actions.Denied, actions.Conflict, actions.Unknown, actions.Refused} {
 		if n[st] > 0 {
 			s += fmt.Sprintf(", %d %s", n[st], st)
 		}

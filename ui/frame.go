@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -51,10 +52,11 @@ func (m *Model) drawHeader(a draw.Area) {
 	}
 	if !id.Context.IsEmpty() {
 		left = append(left, draw.Span{Text: id.Context, Style: theme.Strong})
-		if id.Cluster != id.Context && !id.Cluster.IsEmpty() {
-			left = append(left, draw.Span{Text: safe.Lit(" cluster ")}, draw.Span{Text: id.Cluster, Style: theme.Strong})
+		// A context is often named user@cluster: what it says already is not said again.
+		if name := id.Context.String(); !id.Cluster.IsEmpty() && !strings.Contains(name, id.Cluster.String()) {
+			left = append(left, draw.Span{Text: safe.Lit(" cluster "), Style: theme.Dim}, draw.Span{Text: id.Cluster, Style: theme.Strong})
 		}
-		if !id.User.IsEmpty() {
+		if name := id.Context.String(); !id.User.IsEmpty() && !strings.Contains(name, id.User.String()) {
 			left = append(left, draw.Span{Text: safe.Lit(" as "), Style: theme.Dim}, draw.Span{Text: id.User})
 		}
 	}
@@ -90,7 +92,11 @@ func (m *Model) drawPane(a draw.Area, r draw.Rect, p views.Pane, focused bool) d
 		title = append(title, draw.Span{Text: safe.Sprintf(" %d marked", t.Marks), Style: theme.Marked})
 	}
 	title = append(title, draw.Span{Text: safe.Lit(" ")})
-	inner := a.Box(title, stateSpans(p.State(), m.o.Theme, m.o.Now(), a.W()/2), focused, m.o.Theme)
+	state := stateSpans(p.State(), m.o.Theme, m.o.Now(), a.W()/2)
+	if aged, ok := p.(views.Aged); ok && p.State().Phase == watchers.Live {
+		state = readSpans(m.o.Now().Sub(aged.ReadAt()))
+	}
+	inner := a.Box(title, state, focused, m.o.Theme)
 	p.Draw(inner, focused && m.overlay == nil)
 	return draw.Rect{X: r.X + 1, Y: r.Y + 1, W: inner.W(), H: inner.H()}
 }
@@ -133,6 +139,11 @@ func stateSpans(s watchers.State, th *theme.Theme, now time.Time, room int) []dr
 	}
 	text := safe.Bounded(word, max(4, room-4))
 	return []draw.Span{{Text: safe.Lit(" ")}, {Text: safe.String(string(glyph) + " "), Style: style}, {Text: text, Style: style}, {Text: safe.Lit(" ")}}
+}
+
+// readSpans is the state of what was read once: it is true as of then, and nobody watches it.
+func readSpans(age time.Duration) []draw.Span {
+	return []draw.Span{{Text: safe.Sprintf(" read %s ago ", views.Age(age)), Style: theme.Dim}}
 }
 
 func thousands(n int) string {

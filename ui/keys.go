@@ -54,8 +54,17 @@ func (m *Model) do(b keymap.Binding) tea.Cmd {
 		return p.Do(b.Intent)
 	}
 	switch b.Intent {
-	case keymap.Quit:
+	case keymap.Quit: // "q" goes back while there is something to go back to; ctrl+c always quits
+		if len(m.slots) > 0 && len(m.slots[m.focus].stack) > 1 {
+			return m.back()
+		}
 		return m.quit()
+	case keymap.Refresh:
+		m.o.Opener.Refresh()
+		if r, ok := p.(views.Refresher); ok {
+			return r.Refresh()
+		}
+		m.say(views.ToastMsg{Text: safe.Lit("asked every source to try again")})
 	case keymap.Back:
 		return m.escape()
 	case keymap.Command:

@@ -7,7 +7,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"fathom/internal/safe"
 	"fathom/keymap"
 	"fathom/theme"
 	"fathom/ui/draw"
@@ -28,6 +27,8 @@ type Opener interface {
 	Complete(command string) []string
 	// Pane makes the pane for a view. It does not subscribe yet.
 	Pane(views.Ref) (views.Pane, error)
+	// Refresh makes every source that waits before its next attempt try at once.
+	Refresh()
 	// Namespaces are the favourite namespaces for the keys 1 to 9.
 	Namespaces() []string
 	// Identity is the cluster's identity and health, for the first line.
@@ -63,6 +64,7 @@ type Model struct {
 	namespace string
 	past      []views.Ref // for "[" and "]"
 	pastAt    int
+	commands  []string // typed after ":", the newest last
 
 	prompt  *prompt
 	overlay overlay // nil, or what takes every key
@@ -98,16 +100,12 @@ func New(o Options) *Model {
 
 // Init implements tea.Model.
 func (m *Model) Init() tea.Cmd {
-	for i, r := range m.o.Start {
-		if i > 1 {
-			break
-		}
+	cmds := []tea.Cmd{m.tick()}
+	for i, r := range m.o.Start[:min(len(m.o.Start), 2)] {
 		m.slots = append(m.slots, &slot{})
-		m.focus = i
-		m.openIn(i, r, true)
+		cmds = append(cmds, m.openIn(i, r, true))
 	}
-	m.focus = 0
-	return m.tick()
+	return tea.Batch(cmds...)
 }
 
 func (m *Model) tick() tea.Cmd {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -8,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"fathom/internal/safe"
+	"fathom/keymap"
 	"fathom/theme"
 	"fathom/ui/draw"
 	"fathom/views"
@@ -20,9 +22,8 @@ type prompt struct {
 	before   string         // the filter to go back to with Esc
 	err      string
 	complete []string // what the command could become
-	history  []string
-	at       int
-	x        int // where the cursor is on the screen
+	at       int      // how far back in the earlier commands; 0: none of them
+	x        int      // where the cursor is on the screen
 }
 
 func newInput(value string) textinput.Model {
@@ -45,35 +46,80 @@ func newFilter(f views.Filterer) *prompt {
 }
 
 func (p *prompt) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
-	switch k.String() {
-	case "esc":
+	b, _ := m.o.Keys.Lookup([]keymap.Scope{keymap.Prompt}, k.String())
+	switch b.Intent {
+	case keymap.PromptCancel:
 		m.prompt = nil
 		if p.filter != nil {
 			_ = p.filter.SetFilter(p.before) // it was valid before
 		}
 		return nil
-	case "enter":
-		if p.filter != nil {
-			if err := p.filter.SetFilter(p.input.Value()); err != nil {
-				p.err = err.Error()
-				return nil
-			}
-			m.prompt = nil
-			return nil
-		}
-		m.prompt = nil
-		return m.command(p.input.Value())
-	case "tab", "right":
-		if p.filter == nil && len(p.complete) > 0 && (k.String() == "tab" || p.input.Position() == len([]rune(p.input.Value()))) {
-			p.input.SetValue(p.complete[0])
-			p.input.CursorEnd()
-			p.changed(m)
-			return nil
-		}
+	case keymap.PromptAccept:
+		return p.accept(m)
+	case keymap.PromptComplete:
+		p.take(m)
+		return nil
+	case keymap.PromptPrev:
+		p.recall(m, -1)
+		return nil
+	case keymap.PromptNext:
+		p.recall(m, +1)
+		return nil
+	}
+	if k.String() == "right" && p.input.Position() == len([]rune(p.input.Value())) {
+		p.take(m)
+		return nil
 	}
 	p.input, _ = p.input.Update(k) // its only command is the blinking of a cursor we do not draw
 	p.changed(m)
 	return nil
+}
+
+func (p *prompt) accept(m *Model) tea.Cmd {
+	value := p.input.Value()
+	if p.filter != nil {
+		if err := p.filter.SetFilter(value); err != nil {
+			p.err = err.Error()
+			return nil
+		}
+		m.prompt = nil
+		return nil
+	}
+	m.prompt = nil
+	if value != "" {
+		m.commands = append(slices.DeleteFunc(m.commands, func(s string) bool { return s == value }), value)
+	}
+	// What was typed is the beginning of one name only: take that name, as the completion on the line promised.
+	if len(p.complete) == 1 && !strings.Contains(value, " ") && strings.HasPrefix(p.complete[0], value) && value != "" {
+		if _, err := m.o.Opener.Resolve(value, m.namespace); err != nil {
+			value = p.complete[0]
+		}
+	}
+	return m.command(value)
+}
+
+// take accepts the completion that is shown.
+func (p *prompt) take(m *Model) {
+	if p.filter != nil || len(p.complete) == 0 {
+		return
+	}
+	p.input.SetValue(p.complete[0])
+	p.input.CursorEnd()
+	p.changed(m)
+}
+
+// recall shows an earlier or later command.
+func (p *prompt) recall(m *Model, step int) {
+	if p.filter != nil || len(m.commands) == 0 {
+		return
+	}
+	p.at = min(max(p.at+step, -len(m.commands)), 0)
+	p.input.SetValue("")
+	if p.at < 0 {
+		p.input.SetValue(m.commands[len(m.commands)+p.at])
+	}
+	p.input.CursorEnd()
+	p.changed(m)
 }
 
 func (p *prompt) paste(m *Model, s string) tea.Cmd {

@@ -54,15 +54,14 @@ func (m *Model) open(r views.Ref) tea.Cmd {
 	if len(m.slots) == 0 {
 		m.slots = append(m.slots, &slot{})
 	}
-	m.openIn(m.focus, r, true)
-	return nil
+	return m.openIn(m.focus, r, true)
 }
 
-func (m *Model) openIn(i int, r views.Ref, remember bool) {
+func (m *Model) openIn(i int, r views.Ref, remember bool) tea.Cmd {
 	p, err := m.o.Opener.Pane(r)
 	if err != nil {
 		m.say(views.ToastMsg{Text: safe.String(err.Error()), Bad: true})
-		return
+		return nil
 	}
 	s := m.slots[i]
 	s.close()
@@ -70,8 +69,6 @@ func (m *Model) openIn(i int, r views.Ref, remember bool) {
 	if len(s.stack) > maxStack {
 		s.stack = append(s.stack[:0], s.stack[1:]...)
 	}
-	p.Open()
-	p.Sync()
 	if remember {
 		m.past = append(m.past[:min(m.pastAt+1, len(m.past))], r)
 		if len(m.past) > maxStack {
@@ -79,7 +76,18 @@ func (m *Model) openIn(i int, r views.Ref, remember bool) {
 		}
 		m.pastAt = len(m.past) - 1
 	}
+	return m.show(p)
+}
+
+// show makes a pane visible.
+func (m *Model) show(p views.Pane) tea.Cmd {
+	p.Open()
+	p.Sync()
 	m.dirty = true
+	if s, ok := p.(views.Starter); ok {
+		return s.Start()
+	}
+	return nil
 }
 
 // back closes the focused pane and shows the one beneath it. On the last one it does nothing.
@@ -93,10 +101,7 @@ func (m *Model) back() tea.Cmd {
 	}
 	s.close()
 	s.stack = s.stack[:len(s.stack)-1]
-	p := s.top()
-	p.Open()
-	p.Sync()
-	return nil
+	return m.show(s.top())
 }
 
 // replay opens an earlier or later view of the history.
@@ -106,8 +111,7 @@ func (m *Model) replay(step int) tea.Cmd {
 		return nil
 	}
 	m.pastAt = at
-	m.openIn(m.focus, m.past[at], false)
-	return nil
+	return m.openIn(m.focus, m.past[at], false)
 }
 
 // setNamespace makes a namespace the current one and opens view, or the current view again, in it.
@@ -139,7 +143,8 @@ func (m *Model) split(stacked bool) tea.Cmd {
 		}
 		m.slots = append(m.slots, &slot{})
 		m.focus = 1
-		m.openIn(1, r, false)
+		m.zoomed = false
+		return m.openIn(1, r, false)
 	case m.stacked != stacked:
 		m.stacked = stacked
 	default:

@@ -161,7 +161,7 @@ func (c *Catalog) resourceView(name string) (string, error) {
 		}
 		return "", fmt.Errorf("%q is no view, and the API server has not told its resources yet: try again in a moment", name)
 	}
-	res, ok := rs.Find(name)
+	res, ok := rs.Lookup(name)
 	if !ok {
 		msg := fmt.Sprintf("%q is neither a view nor a resource of this cluster", name)
 		if near := c.Complete(name[:min(len(name), 3)]); len(near) > 0 {
@@ -184,7 +184,7 @@ func (c *Catalog) Pane(r Ref) (Pane, error) {
 	if rs == nil {
 		return nil, fmt.Errorf("opening %s: the API server has not told its resources yet", r.View)
 	}
-	res, ok := rs.Find(r.View)
+	res, ok := rs.Lookup(r.View)
 	if !ok {
 		return nil, fmt.Errorf("opening %s: this cluster has no such resource (any more)", r.View)
 	}
@@ -207,7 +207,7 @@ func (c *Catalog) Complete(typed string) []string {
 		names = append(names, k.GVR.Resource)
 	}
 	if rs := c.resources.Load(); rs != nil {
-		for _, r := range rs.All() {
+		for _, r := range rs.List {
 			names = append(names, r.Name)
 		}
 	}
@@ -250,3 +250,10 @@ func (c *Catalog) remember(ns string) {
 
 // Namespaces implements ui.Opener: the namespaces used last.
 func (c *Catalog) Namespaces() []string { return c.recent }
+
+// Refresh implements ui.Opener.
+func (c *Catalog) Refresh() {
+	if c.env.Hub != nil {
+		c.env.Hub.Kick()
+	}
+}

@@ -40,7 +40,7 @@ func (c *Column) compare(a, b watchers.Row) int {
 
 // The helpers below make columns of one row type R. A row of another type (a store shared by mistake) shows empty cells.
 
-func text[R watchers.Row](title, key string, f func(R) string) Column {
+func word[R watchers.Row](title, key string, f func(R) string) Column {
 	return Column{Title: title, Key: key, Priority: 3,
 		Cell: func(r watchers.Row, _ time.Time) (string, theme.Style) {
 			if v, ok := r.(R); ok {
@@ -127,7 +127,7 @@ func when[R watchers.Row](title, key string, f func(R) time.Time) Column {
 
 // name and namespace columns are the same for every Kubernetes row.
 func nameColumn() Column {
-	return Column{Title: "NAME", Key: "name", Min: 12, Flex: true,
+	return Column{Title: "NAME", Key: "name", Min: 12, Max: 64,
 		Cell:    func(r watchers.Row, _ time.Time) (string, theme.Style) { return r.GetName(), theme.Strong },
 		Compare: func(a, b watchers.Row) int { return cmp.Compare(a.GetName(), b.GetName()) }}
 }
@@ -159,6 +159,9 @@ func (c Column) keep(priority int) Column { c.Priority = priority; return c }
 
 // most bounds the column's width.
 func (c Column) most(w int) Column { c.Max = w; return c }
+
+// least is the width below which the column is not worth showing.
+func (c Column) least(w int) Column { c.Min = w; return c }
 
 // flex lets the column take the room that is left.
 func (c Column) flex() Column { c.Flex = true; return c }

@@ -79,22 +79,22 @@ func podKind() Kind {
 			ratio("READY", "ready", func(p P) (int32, int32) { return p.ReadyCount, p.ContainerCount }),
 			styled("STATUS", "status", func(p P) (string, theme.Style) { return p.Status, classStyle(p.Class) }),
 			restarts.keep(2),
-			text("IP", "ip", func(p P) string { return p.IP }).keep(5),
-			text("NODE", "node", func(p P) string { return p.Node }).keep(3).most(32),
-			text("OWNER", "owner", func(p P) string { return owner(p.Workload) }).keep(6).most(40),
+			word("IP", "ip", func(p P) string { return p.IP }).keep(5),
+			word("NODE", "node", func(p P) string { return p.Node }).keep(3).most(32),
+			word("OWNER", "owner", func(p P) string { return owner(p.Workload) }).keep(6).most(40),
 			amount("CPU/R", "cpuRequestMilli", func(p P) int64 { return p.Requests.MilliCPU }, CPU).keep(7),
 			amount("MEM/R", "memoryRequestBytes", func(p P) int64 { return p.Requests.Memory }, Bytes).keep(7),
 			amount("CPU/L", "cpuLimitMilli", func(p P) int64 { return p.Limits.MilliCPU }, CPU).wide(),
 			amount("MEM/L", "memoryLimitBytes", func(p P) int64 { return p.Limits.Memory }, Bytes).wide(),
-			text("QOS", "qosClass", func(p P) string { return p.QoS }).wide(),
-			text("PRIORITY CLASS", "priorityClass", func(p P) string { return p.PriorityClass }).wide(),
-			text("SERVICE ACCOUNT", "serviceAccount", func(p P) string { return p.ServiceAccount }).wide(),
-			text("MESSAGE", "message", func(p P) string { return firstOf(p.Unscheduled, p.Message) }).wide(),
+			word("QOS", "qosClass", func(p P) string { return p.QoS }).wide(),
+			word("PRIORITY CLASS", "priorityClass", func(p P) string { return p.PriorityClass }).wide(),
+			word("SERVICE ACCOUNT", "serviceAccount", func(p P) string { return p.ServiceAccount }).wide(),
+			word("MESSAGE", "message", func(p P) string { return firstOf(p.Unscheduled, p.Message) }).wide(),
 		},
 		Down: func(r watchers.Row) (Ref, bool) {
 			p := r.(P)
 			return Ref{View: "logs", Namespace: p.Namespace, Object: Object{GVR: gvr("", "v1", "pods"), Kind: "Pod",
-				Namespace: p.Namespace, Name: p.Name, UID: p.UID}}, true
+				Namespace: p.Namespace, Name: p.Name, UID: p.UID, Containers: containersOf(p)}}, true
 		},
 	}
 }
@@ -145,22 +145,22 @@ func nodeKind() Kind {
 		Problem: func(r watchers.Row) theme.Style { return nodeStyle(r.(N)) },
 		Columns: []Column{
 			styled("STATUS", "status", func(n N) (string, theme.Style) { return n.Status, nodeStyle(n) }),
-			text("ROLES", "roles", func(n N) string { return firstOf(n.Roles, "-") }).keep(4),
-			text("ZONE", "zone", func(n N) string { return n.Zone }).keep(3),
-			text("TAINTS", "taints", func(n N) string { return taints(n.Taints) }).keep(5).most(40).
+			word("ROLES", "roles", func(n N) string { return firstOf(n.Roles, "-") }).keep(4),
+			word("ZONE", "zone", func(n N) string { return n.Zone }).keep(3),
+			word("TAINTS", "taints", func(n N) string { return taints(n.Taints) }).keep(5).most(40).
 				value(func(r watchers.Row) any { return taintList(r.(N).Taints) }),
-			text("CONDITIONS", "conditions", func(n N) string { return strings.Join(n.Conditions, ",") }).keep(4).
+			word("CONDITIONS", "conditions", func(n N) string { return strings.Join(n.Conditions, ",") }).keep(4).
 				value(func(r watchers.Row) any { return append([]string{}, r.(N).Conditions...) }),
 			amount("CPU", "cpuAllocatableMilli", func(n N) int64 { return n.Allocatable.MilliCPU }, CPU).keep(5),
 			amount("MEMORY", "memoryAllocatableBytes", func(n N) int64 { return n.Allocatable.Memory }, Bytes).keep(5),
 			number("PODS", "podsAllocatable", func(n N) int64 { return n.Allocatable.Pods }).keep(6),
-			text("INSTANCE", "instanceType", func(n N) string { return n.InstanceType }).keep(6),
-			text("VERSION", "kubeletVersion", func(n N) string { return n.Version }).keep(3),
-			text("INTERNAL-IP", "internalIP", func(n N) string { return n.InternalIP }).keep(6),
-			text("OS", "osImage", func(n N) string { return n.OSImage }).wide(),
-			text("KERNEL", "kernel", func(n N) string { return n.Kernel }).wide(),
-			text("RUNTIME", "containerRuntime", func(n N) string { return n.Runtime }).wide(),
-			text("ARCH", "architecture", func(n N) string { return n.Arch }).wide(),
+			word("INSTANCE", "instanceType", func(n N) string { return n.InstanceType }).keep(6),
+			word("VERSION", "kubeletVersion", func(n N) string { return n.Version }).keep(3),
+			word("INTERNAL-IP", "internalIP", func(n N) string { return n.InternalIP }).keep(6),
+			word("OS", "osImage", func(n N) string { return n.OSImage }).wide(),
+			word("KERNEL", "kernel", func(n N) string { return n.Kernel }).wide(),
+			word("RUNTIME", "containerRuntime", func(n N) string { return n.Runtime }).wide(),
+			word("ARCH", "architecture", func(n N) string { return n.Arch }).wide(),
 		},
 		Down: func(r watchers.Row) (Ref, bool) {
 			name := r.GetName()
@@ -202,9 +202,9 @@ func namespaceKind() Kind {
 		Problem: func(r watchers.Row) theme.Style { return style(r.(N)) },
 		Columns: []Column{
 			styled("STATUS", "phase", func(n N) (string, theme.Style) { return n.Phase, style(n) }),
-			text("FINALIZERS", "finalizers", func(n N) string { return string(n.Finalizers) }).keep(4).
+			word("FINALIZERS", "finalizers", func(n N) string { return string(n.Finalizers) }).keep(4).
 				value(func(r watchers.Row) any { return append([]string{}, r.(N).Finalizers.Split()...) }),
-			text("BLOCKED BY", "blocked", func(n N) string { return n.Blocked }).keep(2).flex(),
+			word("BLOCKED BY", "blocked", func(n N) string { return n.Blocked }).keep(2).flex().least(20),
 		},
 	}
 }
@@ -222,13 +222,13 @@ func eventKind() Kind {
 		Sort: "lastSeen", Scopes: []keymap.Scope{keymap.Events},
 		Problem: func(r watchers.Row) theme.Style { return style(r.(E)) },
 		Columns: []Column{
-			when("LAST SEEN", "lastSeen", func(e E) time.Time { return e.Last }).keep(1),
+			when("LAST", "lastSeen", func(e E) time.Time { return e.Last }).keep(1),
 			styled("TYPE", "type", func(e E) (string, theme.Style) { return e.Type, style(e) }),
-			text("REASON", "reason", func(e E) string { return e.Reason }).keep(1),
-			text("OBJECT", "object", func(e E) string { return e.Kind + "/" + e.Object }).keep(1).most(48),
+			word("REASON", "reason", func(e E) string { return e.Reason }).keep(1).flex().least(10).most(40),
+			word("OBJECT", "object", func(e E) string { return e.Kind + "/" + e.Object }).keep(1).flex().least(14).most(60),
 			number("COUNT", "count", func(e E) int64 { return int64(e.Count) }).keep(4),
-			text("MESSAGE", "message", func(e E) string { return e.Message }).keep(1).flex(),
-			text("SOURCE", "source", func(e E) string { return e.Source }).wide(),
+			word("MESSAGE", "message", func(e E) string { return e.Message }).keep(1).flex().least(20),
+			word("SOURCE", "source", func(e E) string { return e.Source }).wide(),
 			when("FIRST SEEN", "firstSeen", func(e E) time.Time { return e.First }).wide(),
 		},
 	}
@@ -240,11 +240,11 @@ func serviceKind() Kind {
 		GVR: gvr("", "v1", "services"), Kind: "Service", Short: []string{"svc", "service"}, Namespaced: true,
 		Scopes: []keymap.Scope{keymap.Objects},
 		Columns: []Column{
-			text("TYPE", "type", func(s S) string { return s.Type }).keep(1),
-			text("CLUSTER-IP", "clusterIP", func(s S) string { return s.ClusterIP }).keep(2),
-			text("EXTERNAL", "external", func(s S) string { return s.External }).keep(3).most(32),
-			text("PORTS", "ports", func(s S) string { return s.Ports }).keep(1).most(48),
-			text("SELECTOR", "selector", func(s S) string { return s.Selector }).keep(4).most(48),
+			word("TYPE", "type", func(s S) string { return s.Type }).keep(1),
+			word("CLUSTER-IP", "clusterIP", func(s S) string { return s.ClusterIP }).keep(2),
+			word("EXTERNAL", "external", func(s S) string { return s.External }).keep(3).most(32),
+			word("PORTS", "ports", func(s S) string { return s.Ports }).keep(1).most(48),
+			word("SELECTOR", "selector", func(s S) string { return s.Selector }).keep(4).most(48),
 		},
 		Down: func(r watchers.Row) (Ref, bool) {
 			s := r.(S)

@@ -63,12 +63,12 @@ func workloadKind(resource, kind string, short ...string) Kind {
 			number("UP-TO-DATE", "updated", func(w W) int64 { return int64(w.Updated) }).keep(4),
 			number("AVAILABLE", "available", func(w W) int64 { return int64(w.Available) }).keep(4),
 			styled("STATE", "state", func(w W) (string, theme.Style) { return workloadWord(w), workloadStyle(w) }),
-			text("IMAGES", "images", func(w W) string { return string(w.Images) }).keep(5).most(60).
+			word("IMAGES", "images", func(w W) string { return string(w.Images) }).keep(5).most(60).
 				value(func(r watchers.Row) any { return append([]string{}, r.(W).Images.Split()...) }),
-			text("PROBLEM", "problem", func(w W) string { return w.Problem }).keep(3).most(60),
-			text("SELECTOR", "selector", func(w W) string { return w.Selector }).wide(),
-			text("STRATEGY", "strategy", func(w W) string { return w.Strategy }).wide(),
-			text("OWNER", "owner", func(w W) string { return owner(w.Owner) }).wide(),
+			word("PROBLEM", "problem", func(w W) string { return w.Problem }).keep(3).flex().least(16),
+			word("SELECTOR", "selector", func(w W) string { return w.Selector }).wide(),
+			word("STRATEGY", "strategy", func(w W) string { return w.Strategy }).wide(),
+			word("OWNER", "owner", func(w W) string { return owner(w.Owner) }).wide(),
 		},
 		Down: func(r watchers.Row) (Ref, bool) {
 			w := r.(W)
@@ -103,7 +103,7 @@ func jobKind() Kind {
 		}
 		return theme.Info
 	}
-	duration := text("DURATION", "durationSeconds", func(j J) string { return "" }).keep(3)
+	duration := word("DURATION", "durationSeconds", func(j J) string { return "" }).keep(3)
 	duration.Cell = func(r watchers.Row, now time.Time) (string, theme.Style) {
 		j, ok := r.(J)
 		switch {
@@ -121,7 +121,7 @@ func jobKind() Kind {
 		return nil
 	}
 	// "goes in" is the TTL controller's countdown; "kept" says that nothing will ever remove the job by itself.
-	ttl := text("REMOVED", "ttlSecondsAfterFinished", func(j J) string { return "" }).keep(4)
+	ttl := word("REMOVED", "ttlSecondsAfterFinished", func(j J) string { return "" }).keep(4)
 	ttl.Cell = func(r watchers.Row, now time.Time) (string, theme.Style) {
 		j, ok := r.(J)
 		switch {
@@ -146,7 +146,7 @@ func jobKind() Kind {
 		Problem: func(r watchers.Row) theme.Style { return style(r.(J)) },
 		Columns: []Column{
 			styled("STATUS", "status", func(j J) (string, theme.Style) { return j.Status, style(j) }),
-			text("COMPLETIONS", "completions", func(j J) string {
+			word("COMPLETIONS", "completions", func(j J) string {
 				if j.Completions < 0 {
 					return fmt.Sprintf("%d/1 of %d", j.Succeeded, j.Parallelism)
 				}
@@ -155,8 +155,8 @@ func jobKind() Kind {
 			number("ACTIVE", "active", func(j J) int64 { return int64(j.Active) }).keep(3),
 			number("FAILED", "failed", func(j J) int64 { return int64(j.Failed) }).keep(3),
 			duration, ttl,
-			text("OWNER", "owner", func(j J) string { return owner(j.Owner) }).keep(5),
-			text("PROBLEM", "problem", func(j J) string { return j.Problem }).keep(4).most(60),
+			word("OWNER", "owner", func(j J) string { return owner(j.Owner) }).keep(5),
+			word("PROBLEM", "problem", func(j J) string { return j.Problem }).keep(4).flex().least(16),
 		},
 		Down: func(r watchers.Row) (Ref, bool) {
 			j := r.(J)
@@ -171,8 +171,8 @@ func cronJobKind() Kind {
 		GVR: gvr("batch", "v1", "cronjobs"), Kind: "CronJob", Short: []string{"cj", "cronjob"}, Namespaced: true,
 		Scopes: []keymap.Scope{keymap.Objects},
 		Columns: []Column{
-			text("SCHEDULE", "schedule", func(c C) string { return c.Schedule }).keep(1),
-			text("TIME ZONE", "timeZone", func(c C) string { return firstOf(c.TimeZone, "-") }).keep(5),
+			word("SCHEDULE", "schedule", func(c C) string { return c.Schedule }).keep(1),
+			word("TIME ZONE", "timeZone", func(c C) string { return firstOf(c.TimeZone, "-") }).keep(5),
 			styled("STATE", "suspended", func(c C) (string, theme.Style) {
 				if c.Suspended {
 					return "suspended", theme.Warn
@@ -182,7 +182,7 @@ func cronJobKind() Kind {
 			number("ACTIVE", "active", func(c C) int64 { return int64(c.Active) }).keep(2),
 			when("LAST RUN", "lastScheduleTime", func(c C) time.Time { return c.LastRun }).keep(1),
 			when("LAST SUCCESS", "lastSuccessfulTime", func(c C) time.Time { return c.LastSuccess }).keep(3),
-			text("IMAGES", "images", func(c C) string { return string(c.Images) }).keep(5).most(60),
+			word("IMAGES", "images", func(c C) string { return string(c.Images) }).keep(5).most(60),
 		},
 	}
 }

@@ -3,6 +3,8 @@
 package views
 
 import (
+	"time"
+
 	tea "charm.land/bubbletea/v2"
 
 	"fathom/actions"
@@ -65,6 +67,15 @@ type Updater interface {
 	// Update gets the Msg of a PaneMsg addressed to this pane.
 	Update(msg any) tea.Cmd
 }
+
+// Starter is a pane that begins with a command of its own.
+type Starter interface{ Start() tea.Cmd }
+
+// Refresher is a pane whose content is read again on request.
+type Refresher interface{ Refresh() tea.Cmd }
+
+// Aged is a pane whose content was read once: the frame says how long ago.
+type Aged interface{ ReadAt() time.Time }
 
 // Ticker is a pane that shows ages: it is redrawn once a second even if nothing else changed.
 type Ticker interface{ Ticks() bool }

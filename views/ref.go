@@ -24,7 +24,8 @@ type Object struct {
 	Kind            string
 	Namespace, Name string
 	UID             string
-	Container       string // logs
+	Containers      string // of a pod, separated by commas, init containers included
+	Container       string // logs: only this one
 	Key             string // an etcd key
 }
 

@@ -318,7 +318,15 @@ func (p *resource) rowOf(id string) (watchers.Row, bool) {
 }
 
 func (p *resource) object(r watchers.Row) Object {
-	return Object{GVR: p.kind.GVR, Kind: p.kind.Kind, Namespace: r.GetNamespace(), Name: r.GetName(), UID: r.ID()}
+	o := Object{GVR: p.kind.GVR, Kind: p.kind.Kind, Namespace: r.GetNamespace(), Name: r.GetName(), UID: r.ID()}
+	if pod, ok := r.(*watchers.PodRow); ok {
+		o.Containers = containersOf(pod)
+	}
+	return o
+}
+
+func containersOf(p *watchers.PodRow) string {
+	return strings.Trim(string(p.InitContainers)+","+string(p.Containers), ",")
 }
 
 // Do implements Pane.
@@ -367,9 +375,6 @@ func (p *resource) doRow(in keymap.Intent, r watchers.Row) tea.Cmd {
 		ref.View = "describe"
 	case keymap.Logs:
 		ref.View = "logs"
-		if len(watchers.LoggableContainers(r)) == 0 {
-			return toast("there are no containers to show logs of", true)
-		}
 	case keymap.LogsPrevious:
 		ref.View = "logs-previous"
 	case keymap.PodNode:

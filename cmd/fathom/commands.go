@@ -62,7 +62,7 @@ func newKeys() *cobra.Command {
 	return &cobra.Command{
 		Use: "keys", Short: "The key table, as in the README", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			m, err := keymap.Default()
+			m, err := keymap.NewDefault()
 			if err != nil {
 				return err
 			}
@@ -77,9 +77,12 @@ func newJournal() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use: "verify [FILE]", Short: "Check the hash chain of a journal", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			file := journal.DefaultPath(os.Getenv)
 			if len(args) > 0 {
-				file = args[0]
+				return verifyJournal(args[0])
+			}
+			file, err := journal.DefaultPath()
+			if err != nil {
+				return err
 			}
 			return verifyJournal(file)
 		},

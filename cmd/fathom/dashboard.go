@@ -32,23 +32,23 @@ func dashboard(ctx context.Context, f *flags) error {
 	if t := os.Getenv("TERM"); t == "dumb" || t == "" {
 		return usageError{fmt.Errorf("TERM=%q cannot show a screen; use fathom print VIEW, or set TERM to what the terminal is", t)}
 	}
+	opts := f.options()
 	for {
-		next, err := screen(ctx, f)
+		next, err := screen(ctx, f, opts)
 		if err != nil || next == "" {
 			return err
 		}
-		*f.kube.Context = next
-		*f.kube.Namespace = ""
+		opts = opts.WithContext(next)
 		f.commands = nil
 	}
 }
 
 // screen runs one session on one context. next is the context to go to.
-func screen(ctx context.Context, f *flags) (next string, err error) {
+func screen(ctx context.Context, f *flags, connect cluster.Options) (next string, err error) {
 	if f.theme != "" && !slices.Contains(theme.Names(), f.theme) {
 		return "", usageError{fmt.Errorf("--theme %s: themes are %s", f.theme, strings.Join(theme.Names(), ", "))}
 	}
-	c, err := f.open()
+	c, err := cluster.Open(connect)
 	if err != nil {
 		return "", err
 	}
@@ -73,11 +73,15 @@ func screen(ctx context.Context, f *flags) (next string, err error) {
 	if err != nil {
 		return "", err
 	}
-	keys, err := keymap.Default()
+	keys, err := keymap.NewDefault()
 	if err != nil {
 		return "", err
 	}
-	m := ui.New(ui.Options{Opener: cat, Keys: keys, Theme: th, Tick: tick(os.Getenv), Start: start, Namespace: f.namespace(c),
+	opener, err := faulty(f.fault, cat, env.Group)
+	if err != nil {
+		return "", err
+	}
+	m := ui.New(ui.Options{Opener: opener, Keys: keys, Theme: th, Tick: tick(os.Getenv), Start: start, Namespace: f.namespace(c),
 		Now: time.Now, Mouse: f.mouse, Recover: s.CrashHere, Suspend: s.Suspend})
 	_, err = s.Run(m)
 	m.Close()

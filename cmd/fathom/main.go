@@ -20,10 +20,10 @@ const (
 type usageError struct{ error }
 
 func main() {
-	os.Exit(run(os.Args[1:]))
+	os.Exit(execute(os.Args[1:]))
 }
 
-func run(args []string) int {
+func execute(args []string) int {
 	cmd := newRoot()
 	cmd.SetArgs(args)
 	err := cmd.Execute()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -29,6 +30,7 @@ type flags struct {
 	noColor  bool
 	mouse    bool
 	commands []string
+	fault    string
 }
 
 func newRoot() *cobra.Command {
@@ -54,7 +56,7 @@ It shows the truth, says how old it is, and never does more than it was asked.
 	root.CompletionOptions.HiddenDefaultCmd = true
 	p := root.PersistentFlags()
 	f.kube.AddFlags(p)
-	p.StringVar(&f.etcd.Endpoints, "etcd-endpoints", "", "client URLs of etcd, separated by commas")
+	p.StringSliceVar(&f.etcd.Endpoints, "etcd-endpoints", nil, "client URLs of etcd, separated by commas")
 	p.StringVar(&f.etcd.CACert, "etcd-cacert", "", "CA certificate that etcd's server certificate is verified with")
 	p.StringVar(&f.etcd.Cert, "etcd-cert", "", "client certificate for etcd")
 	p.StringVar(&f.etcd.Key, "etcd-key", "", "key of the client certificate for etcd")
@@ -68,6 +70,8 @@ It shows the truth, says how old it is, and never does more than it was asked.
 	fl.BoolVar(&f.ascii, "ascii", false, "draw with ASCII characters only")
 	fl.BoolVar(&f.noColor, "no-color", false, "draw without colour (also NO_COLOR)")
 	fl.BoolVar(&f.mouse, "mouse", false, "take mouse clicks and the wheel (the terminal's own selection then needs Shift)")
+	fl.StringVar(&f.fault, "fault", "", "fail in this way, for tests")
+	_ = fl.MarkHidden("fault") // fails only for a flag that does not exist
 	root.AddCommand(newPrint(f), newDoctor(f), newVersion(), newKeys(), newJournal())
 	for _, c := range root.Commands() {
 		c.SetFlagErrorFunc(root.FlagErrorFunc())
@@ -89,19 +93,19 @@ It shows the truth, says how old it is, and never does more than it was asked.
 	return root
 }
 
-// open reads the configuration and connects nothing yet.
-func (f *flags) open() (*cluster.Cluster, error) {
-	f.etcd.Disabled = f.noEtcd
+// options say how to reach the cluster.
+func (f *flags) options() cluster.Options {
+	f.etcd.Disabled, f.etcd.Why = f.noEtcd, "--no-etcd was given"
 	f.etcd.Env = os.Getenv
-	log, err := term.LogFile(term.StateDir(os.Getenv))
-	if err != nil {
-		log, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-		if err != nil {
-			return nil, err
-		}
+	var log io.Writer = io.Discard
+	if file, err := term.LogFile(term.StateDir(os.Getenv)); err == nil {
+		log = file // open until the program ends: what a credential plugin says goes there
 	}
-	return cluster.Open(cluster.Options{Flags: f.kube, ReadOnly: f.readOnly, Etcd: f.etcd, Stderr: log})
+	return cluster.Options{Flags: f.kube, ReadOnly: f.readOnly, Etcd: f.etcd, Stderr: log}
 }
+
+// open reads the configuration and connects nothing yet.
+func (f *flags) open() (*cluster.Cluster, error) { return cluster.Open(f.options()) }
 
 // namespace is the one to start in: -A, -n, the context's.
 func (f *flags) namespace(c *cluster.Cluster) string {

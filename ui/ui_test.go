@@ -1,0 +1,241 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/exp/golden"
+
+	"fathom/actions"
+	"fathom/internal/safe"
+	"fathom/theme"
+	"fathom/views"
+	"fathom/watchers"
+)
+
+// The frames at three sizes, in colour and in ASCII without it.
+func TestGoldenFrames(t *testing.T) {
+	for _, size := range []struct{ w, h int }{{80, 24}, {120, 40}, {200, 60}} {
+		for name, o := range map[string]theme.Options{"colour": {}, "ascii": {ASCII: true, NoColor: true}} {
+			scenes := map[string]func(s *screen){
+				"pods":   func(*screen) {},
+				"split":  func(s *screen) { s.press("|", "tab", "j", "j") },
+				"help":   func(s *screen) { s.press("?") },
+				"dialog": func(s *screen) { s.press("ctrl+d") },
+			}
+			for scene, play := range scenes {
+				t.Run(fmt.Sprintf("%s/%dx%d/%s", scene, size.w, size.h, name), func(t *testing.T) {
+					s := newScreen(t, size.w, size.h, o)
+					play(s)
+					s.drawFrame()
+					golden.RequireEqual(t, s.canvas.Render(s.w.th))
+				})
+			}
+		}
+	}
+}
+
+func TestTooSmallStillQuits(t *testing.T) {
+	s := newScreen(t, 59, 20, theme.Options{})
+	s.mustShow(t, "too small", "59x20", "60x15")
+	for _, size := range []struct{ w, h int }{{1, 1}, {0, 0}, {300, 2}, {2, 300}} {
+		s.send(tea.WindowSizeMsg{Width: size.w, Height: size.h})
+		s.Frame()
+	}
+	_, cmd := s.Update(keyPress("q"))
+	if cmd == nil || cmd() != tea.Quit() {
+		t.Error("q does not quit")
+	}
+}
+
+// The frame is drawn only when something changed: the same string is returned otherwise.
+func TestFrameIsCached(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	n := s.frames
+	for range 50 {
+		s.send(tickMsg(s.w.now))
+	}
+	if s.frames != n {
+		t.Errorf("%d frames were drawn though nothing changed", s.frames-n)
+	}
+	s.w.panes[0].dirty = true
+	s.send(tickMsg(s.w.now))
+	if s.frames != n+1 {
+		t.Errorf("%d frames were drawn for one change", s.frames-n)
+	}
+}
+
+func TestFilterIsNeverSilentlyEmpty(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	s.press("/")
+	s.typed("web-1")
+	if got := s.w.panes[0].flt; got != "web-1" {
+		t.Fatalf("the filter applied while typing is %q", got)
+	}
+	s.typed("(")
+	s.mustShow(t, "not a regular expression")
+	if got := s.w.panes[0].flt; got != "web-1" {
+		t.Errorf("an invalid filter was applied: %q", got)
+	}
+	s.press("enter") // refused: the prompt stays
+	s.mustShow(t, "not a regular expression")
+	s.press("backspace", "enter")
+	s.mustShow(t, "/web-1")
+	s.press("esc")
+	if got := s.w.panes[0].flt; got != "" {
+		t.Errorf("Esc did not clear the filter: %q", got)
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	s := newScreen(t, 100, 24, theme.Options{})
+	s.press(":")
+	s.typed("nod")
+	s.press("tab", "enter")
+	s.mustShow(t, "nodes shop")
+	s.press(":")
+	s.typed("nonsense")
+	s.press("enter")
+	s.mustShow(t, "neither a view nor a resource")
+	s.press("esc", "esc")
+	s.mustShow(t, "pods shop")
+	s.press(":", "up", "up", "enter") // the earlier commands are kept
+	s.mustShow(t, "nodes shop")
+}
+
+// Panes that are not visible give everything back; going back opens them again.
+func TestPanesAreOpenOnlyWhileVisible(t *testing.T) {
+	s := newScreen(t, 100, 24, theme.Options{})
+	s.press("enter")
+	opens := func() (n []int) {
+		for _, p := range s.w.panes {
+			n = append(n, p.opens)
+		}
+		return n
+	}
+	if got := fmt.Sprint(opens()); got != "[0 1]" {
+		t.Errorf("open counts after a drill-down: %s", got)
+	}
+	s.press("esc")
+	if got := fmt.Sprint(opens()); got != "[1 0]" {
+		t.Errorf("open counts after going back: %s", got)
+	}
+	s.press("|")
+	s.press("X")
+	s.Close()
+	for i, p := range s.w.panes {
+		if p.opens != 0 {
+			t.Errorf("pane %d was opened %d times more than closed", i, p.opens)
+		}
+	}
+}
+
+func TestDialogIgnoresKeysTypedBeforeItCouldBeRead(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	s.w.outcome = actions.Outcome{Status: actions.Done, Message: "deleted shop/web-0"}
+	s.press("ctrl+d", "y", "y", "enter") // hammered
+	if len(s.w.ran) != 0 {
+		t.Fatalf("keys typed before the dialog was drawn ran %q", s.w.ran)
+	}
+	s.mustShow(t, "Delete", "shop/web-0", "cluster prod", "Its owner makes another one")
+	s.wait(time.Second)
+	s.press("enter") // the dialog of a destructive action starts on Cancel
+	if len(s.w.ran) != 0 {
+		t.Fatalf("Enter on Cancel ran %q", s.w.ran)
+	}
+	s.press("ctrl+d")
+	s.wait(time.Second)
+	s.press("y")
+	if want := "[pods.delete web-0 ]"; fmt.Sprint(s.w.ran) != want {
+		t.Errorf("ran %q, want %s", s.w.ran, want)
+	}
+	s.mustShow(t, "deleted shop/web-0")
+}
+
+func TestDialogDenied(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	s.w.denied = "needs delete on pods in namespace shop"
+	s.press("ctrl+d")
+	s.wait(time.Second)
+	s.mustShow(t, "needs delete on pods")
+	s.press("y")
+	if len(s.w.ran) != 0 {
+		t.Errorf("a denied action ran: %q", s.w.ran)
+	}
+	s.press("esc")
+	s.mustNotShow(t, "needs delete on pods")
+}
+
+// The outcome of an action whose dialog was hidden is still shown.
+func TestOutcomeAfterHiding(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	s.w.outcome = actions.Outcome{Status: actions.Unknown, Message: "it is not known whether shop/web-0 was deleted"}
+	s.press("ctrl+d")
+	s.wait(time.Second)
+	_, run := s.Update(keyPress("y"))
+	s.View()
+	s.press("esc")
+	s.mustShow(t, "goes on")
+	s.run(run)
+	s.mustShow(t, "it is not known whether")
+}
+
+func TestReadOnlyIsAlwaysOnScreen(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{NoColor: true})
+	s.w.readOnly, s.w.gen = true, 1
+	s.wait(time.Second)
+	s.mustShow(t, "READ-ONLY", "prod-eu")
+	s.mustNotShow(t, "delete") // the hint of an action that would be refused
+}
+
+func TestStatesAreDrawnInTheCorner(t *testing.T) {
+	s := newScreen(t, 100, 24, theme.Options{})
+	for want, st := range map[string]watchers.State{
+		"live":                            {Phase: watchers.Live},
+		"loading 34,120":                  {Phase: watchers.Connecting, Loaded: 34120},
+		"stale 42s: connection refused":   {Phase: watchers.Stale, Since: s.w.now.Add(-42 * time.Second), Why: "connection refused"},
+		"denied: may not list secrets":    {Phase: watchers.Denied, Verb: "list", Resource: "secrets"},
+		"not available: no such resource": {Phase: watchers.Unsupported, Why: "no such resource"},
+		`stale 1s: bad\u{9b}2J`:           {Phase: watchers.Stale, Since: s.w.now.Add(-time.Second), Why: "bad\u009b2J"},
+	} {
+		s.w.panes[0].state, s.w.panes[0].dirty = st, true
+		s.send(tickMsg(s.w.now))
+		if f := s.Frame(); !strings.Contains(strings.SplitN(f, "\n", 3)[1], want) {
+			t.Errorf("%q is not in the corner:\n%s", want, f)
+		}
+	}
+}
+
+func TestPanicInAPaneEndsInOrder(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	var where string
+	s.o.Recover = func(w string, _ any) { where = w }
+	s.w.panes[0].boom = true
+	s.press("j")
+	if where != "draw" {
+		t.Fatalf("the panic was reported from %q", where)
+	}
+	if _, cmd := s.Update(tickMsg(s.w.now)); cmd == nil || cmd() != tea.Quit() {
+		t.Error("the screen goes on after a panic")
+	}
+}
+
+func TestSplitAndFocus(t *testing.T) {
+	s := newScreen(t, 120, 30, theme.Options{}, views.Ref{View: "pods"}, views.Ref{View: "nodes"})
+	s.mustShow(t, "pods", "nodes")
+	s.press("tab", "z")
+	s.mustNotShow(t, " pods ")
+	s.press("z", "_")
+	s.mustShow(t, "pods", "nodes")
+}
+
+func TestErrorsOfPanesAreToasts(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	s.send(views.ToastMsg{Text: safe.String("opening logs: \x1b[2J gone"), Bad: true})
+	s.mustShow(t, "␛[2J gone")
+	s.wait(time.Minute)
+	s.mustNotShow(t, "gone")
+}
