@@ -21,16 +21,18 @@ type status struct {
 	resource string
 	changed  func() // called without the lock, when the state has changed
 
-	mu      sync.Mutex
-	synced  bool      // a whole list has arrived at least once
-	open    bool      // a watch is open, or the last poll was answered
-	lost    time.Time // when the watch closed
-	loaded  int
-	polling time.Duration // the source has no watch verb: how often it is listed
-	err     error
-	verb    string
-	health  Health
-	cur     State
+	mu       sync.Mutex
+	synced   bool      // a whole list has arrived at least once
+	open     bool      // a watch is open, or the last poll was answered
+	lost     time.Time // when the watch closed
+	loaded   int
+	watched  bool          // a watch was open once
+	refusals int           // of watches, since then
+	polling  time.Duration // the source has no watch verb: how often it is listed
+	err      error
+	verb     string
+	health   Health
+	cur      State
 }
 
 func newStatus(resource string, changed func()) *status {
@@ -98,7 +100,7 @@ func (s *status) listing() { s.set(func() { s.loaded = 0 }) }
 // are when the whole list has arrived.
 func (s *status) opened(resumed bool) {
 	s.set(func() {
-		s.polling = 0
+		s.polling, s.watched, s.refusals = 0, true, 0
 		if resumed {
 			s.open, s.err = true, nil
 		} else {
@@ -144,8 +146,15 @@ func (s *status) failed(verb string, err error) {
 	})
 }
 
-// polled says that the source is listed again and again because there is nothing to watch.
-func (s *status) polled(every time.Duration) { s.set(func() { s.polling = every }) }
+// polled says that a watch was refused though the list was not: the source is listed again and again. A source that has been
+// watched is not given up at once: a server that has just started refuses everything for a moment.
+func (s *status) polled(every time.Duration) {
+	s.set(func() {
+		if s.refusals++; !s.watched || s.refusals > 3 {
+			s.polling = every
+		}
+	})
+}
 
 func (s *status) isPolling() bool {
 	s.mu.Lock()
