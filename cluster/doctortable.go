@@ -40,8 +40,12 @@ func (r Report) WriteTable(w io.Writer) error {
 	}
 	if len(r.Access) > 0 {
 		line("MAY I", "", "", "FOR")
-		for _, a := range r.Access {
-			line(a.Verb, a.Resource, a.answer(), a.For)
+		if why, all := r.unanswered(); all {
+			line("nobody answered: " + why)
+		} else {
+			for _, a := range r.Access {
+				line(a.Verb, a.Resource, a.answer(), a.For)
+			}
 		}
 		line()
 	}
@@ -146,4 +150,14 @@ func or(s, otherwise string) string {
 		return otherwise
 	}
 	return s
+}
+
+// unanswered reports whether none of the questions about permissions was answered, and why the first was not.
+func (r *Report) unanswered() (why string, all bool) {
+	for _, a := range r.Access {
+		if a.Error == "" {
+			return "", false
+		}
+	}
+	return r.Access[0].Error, true
 }

@@ -44,7 +44,7 @@ type logs struct {
 const tailLines = 500
 
 func newLogs(env *Env, r Ref) (Pane, error) {
-	if env.Cluster.Kube() == nil {
+	if env.Hub == nil {
 		return nil, errors.New("reading logs: there is no API server, and logs come through it")
 	}
 	p := &logs{env: env, ref: r, ring: text.NewRing(logLines, logBytes), styles: map[string]theme.Style{}, since: "tail"}
@@ -64,7 +64,7 @@ func newLogs(env *Env, r Ref) (Pane, error) {
 func (p *logs) Open() {
 	if p.stream == nil {
 		p.ring.Clear() // a stream begins with the tail again
-		p.stream = watchers.OpenLogs(p.env.Group, p.env.Cluster.Kube().Typed(), p.opts)
+		p.stream = p.env.Hub.OpenLogs(p.opts)
 		p.state = watchers.State{Phase: watchers.Connecting}
 		p.view.SetPrefix(len(p.opts.Containers) != 1)
 	}

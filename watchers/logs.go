@@ -263,13 +263,25 @@ func (s *LogStream) follow(ctx context.Context, container string) {
 				s.end(container, why)
 				return
 			}
-			s.setState(container, State{Phase: Stale, Since: lost, Why: "the log stream ended; opening it again"})
+			if pos.last.IsZero() && s.unscheduled(ctx) {
+				// For a pod without a node the API server answers with an empty log that ends at once.
+				pos.opened, lost = false, time.Time{}
+				s.setState(container, State{Phase: Connecting, Why: "the pod is not on a node yet"})
+			} else {
+				s.setState(container, State{Phase: Stale, Since: lost, Why: "the log stream ended; opening it again"})
+			}
 		}
 		if !pause(ctx, wait) {
 			return
 		}
 		wait = min(2*wait, logBackoffMax)
 	}
+}
+
+// unscheduled reports whether the pod has no node, and so nothing that could log.
+func (s *LogStream) unscheduled(ctx context.Context) bool {
+	pod, err := s.pod(ctx)
+	return err == nil && pod.Spec.NodeName == ""
 }
 
 // over asks whether the container will write no more.

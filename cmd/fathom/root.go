@@ -101,6 +101,7 @@ func (f *flags) options() cluster.Options {
 	if file, err := term.LogFile(term.StateDir(os.Getenv)); err == nil {
 		log = file // open until the program ends: what a credential plugin says goes there
 	}
+	cluster.SilenceKlog(log)
 	return cluster.Options{Flags: f.kube, ReadOnly: f.readOnly, Etcd: f.etcd, Stderr: log}
 }
 
