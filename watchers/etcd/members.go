@@ -1,9 +1,6 @@
 package etcd
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Role is a member's part in the cluster.
 type Role string
@@ -77,12 +74,7 @@ type ReadProbe struct {
 func (p ReadProbe) OK() bool { return !p.At.IsZero() && p.Err == "" }
 
 // ID implements watchers.Row: the member ID in hex, as etcdctl prints it; the endpoint while the ID is not known.
-func (m *MemberRow) ID() string {
-	if m.MemberID == 0 {
-		return m.Endpoint
-	}
-	return fmt.Sprintf("%x", m.MemberID)
-}
+func (m *MemberRow) ID() string { return rowID(m.MemberID, m.Endpoint) }
 
 // GetNamespace implements watchers.Row; it is empty.
 func (m *MemberRow) GetNamespace() string { return "" }

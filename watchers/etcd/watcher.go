@@ -7,6 +7,7 @@
 package etcd
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 
 // Snapshot is an immutable picture of the members of an etcd cluster.
 type Snapshot struct {
-	Gen      uint64       // grows with every published snapshot; 0: nothing was asked yet
+	Gen      uint64       // grows with every published snapshot; 0: no member has answered, or failed to, yet
 	Members  []*MemberRow // by name, then ID; also those that were never reached
 	Quorum   Quorum
 	Findings []Finding // the worst first
@@ -28,6 +29,7 @@ type Snapshot struct {
 	// ClusterID is the cluster that most reachable members belong to; 0: not known.
 	ClusterID uint64
 	// Kine is set when the endpoint is kine (k3s on a database): it speaks a part of etcd's API and has no members and no raft.
+	// State is then Unsupported and says so.
 	Kine bool
 }
 
@@ -41,18 +43,41 @@ func (s *Snapshot) Find(id string) (int, bool) {
 	return 0, false
 }
 
+// timing is how often and how long; tests are in more of a hurry than people.
+type timing struct {
+	poll, pollTimeout   time.Duration // of Status
+	probe, probeTimeout time.Duration // of the reads
+	list                time.Duration // between two looks at the member list
+	behind              time.Duration // how much later than the leader the others are asked; see model.lag
+	publish             time.Duration // between two snapshots, at least
+}
+
+var usual = timing{
+	poll: time.Second, pollTimeout: time.Second,
+	probe: 2 * time.Second, probeTimeout: 1500 * time.Millisecond,
+	list: 10 * time.Second, behind: 50 * time.Millisecond, publish: watchers.MinPublish,
+}
+
 // Watcher polls the members of one etcd cluster.
 type Watcher struct {
-	etcd  *cluster.Etcd
-	group *run.Group
-	cur   atomic.Pointer[Snapshot]
+	etcd    *cluster.Etcd
+	group   *run.Group
+	timing  timing
+	started time.Time
+	model   *model
+	dirty   chan struct{} // holds one token when there is something to publish
+	cur     atomic.Pointer[Snapshot]
 }
 
 // NewWatcher starts to poll. It ends with Close, or with the group.
-func NewWatcher(g *run.Group, e *cluster.Etcd) *Watcher {
-	w := &Watcher{etcd: e, group: g.Child()}
+func NewWatcher(g *run.Group, e *cluster.Etcd) *Watcher { return newWatcher(g, e, usual) }
+
+func newWatcher(g *run.Group, e *cluster.Etcd, t timing) *Watcher {
 	now := time.Now()
+	w := &Watcher{etcd: e, group: g.Child(), timing: t, started: now, model: newModel(now), dirty: make(chan struct{}, 1)}
 	w.cur.Store(&Snapshot{At: now, State: watchers.State{Phase: watchers.Connecting, Since: now}})
+	w.adopt()
+	w.group.Go("etcd: snapshots", w.publish)
 	return w
 }
 
@@ -64,3 +89,56 @@ func (w *Watcher) Etcd() *cluster.Etcd { return w.etcd }
 
 // Close ends the polling and waits for its goroutines.
 func (w *Watcher) Close() { w.group.Stop() }
+
+func (w *Watcher) changed() {
+	select {
+	case w.dirty <- struct{}{}:
+	default: // there is a token already
+	}
+}
+
+// adopt starts to poll the endpoints that are not polled yet: the given ones, those of the member list, and those that somebody
+// else added.
+func (w *Watcher) adopt() {
+	for _, url := range w.model.unknownURLs() {
+		if _, err := w.etcd.AddEndpoints(url); err != nil {
+			w.model.refusedURL(url, err)
+		}
+	}
+	for _, m := range w.etcd.Members() {
+		c, added := w.model.conn(m)
+		if !added {
+			continue
+		}
+		w.group.Go("etcd: status of "+m.Endpoint, func(ctx context.Context) { w.poll(ctx, c) })
+		w.group.Go("etcd: serializable reads of "+m.Endpoint, func(ctx context.Context) { w.probe(ctx, c, true) })
+		w.group.Go("etcd: linearizable reads of "+m.Endpoint, func(ctx context.Context) { w.probe(ctx, c, false) })
+	}
+}
+
+// publish builds a snapshot when something has changed, not more often than people can see, and once per poll in any case: that an
+// answer is overdue changes nothing by itself.
+func (w *Watcher) publish(ctx context.Context) {
+	tick := time.NewTicker(w.timing.poll)
+	defer tick.Stop()
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-w.dirty:
+		}
+		w.adopt()
+		if s := w.model.snapshot(time.Now(), w.timing.probe+2*w.timing.probeTimeout); s != nil {
+			w.cur.Store(s)
+		}
+		pause.Reset(w.timing.publish)
+	}
+}
