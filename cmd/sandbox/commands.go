@@ -47,7 +47,7 @@ it listens on the loopback address and keeps its files in one directory; when
 ` + "`up`" + ` ends, every process of it is gone.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          asUsage(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVar(&a.dirFlag, "dir", "", "directory of the sandbox (required)")

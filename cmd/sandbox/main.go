@@ -28,8 +28,7 @@ func main() {
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	// gRPC reports every refused connection on stderr; our own errors say it.
-	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+	quietGRPC()
 	root := newRoot()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -42,3 +41,7 @@ func run(args []string) int {
 	}
 	return 1
 }
+
+// quietGRPC stops gRPC from reporting every refused connection on stderr; our
+// own errors say what matters.
+func quietGRPC() { grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) }

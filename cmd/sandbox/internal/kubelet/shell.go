@@ -56,7 +56,8 @@ func (s *session) run(ctx context.Context, cmd []string, in io.Reader, out, errO
 	}
 	switch {
 	case len(args) >= 2 && strings.HasPrefix(args[0], "-"):
-		return s.script(ctx, args[1], args[2:], in, out, errOut)
+		// The first word after the script is $0.
+		return s.script(ctx, args[1], args[min(3, len(args)):], in, out, errOut)
 	case len(args) > 0:
 		text, err := s.files.read(args[0])
 		if err != nil {

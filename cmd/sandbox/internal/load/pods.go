@@ -82,6 +82,8 @@ func (a app) template() corev1.PodTemplateSpec {
 				"checksum/config":            fmt.Sprintf("%064x", hash(a.name+"config")),
 				"checksum/secret":            fmt.Sprintf("%064x", hash(a.name+"secret")),
 				"sidecar.example.io/status":  `{"version":"1.9.0","initContainers":null,"containers":["proxy"],"volumes":["certs","token"]}`,
+				"scaling.example.io/policy":  `{"min":10,"max":60,"metrics":[{"type":"cpu","target":0.7},{"type":"requests","target":250}],"cooldownSeconds":300}`,
+				"owner.example.io/contact":   "#team-" + a.namespace + ", oncall+" + a.name + "@example.com",
 				"deploy.example.io/pipeline": "https://ci.example.com/teams/" + a.namespace + "/pipelines/" + a.name + "/runs/20261121.7",
 			},
 		},

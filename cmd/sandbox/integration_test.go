@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"fathom/cmd/sandbox/internal/controlplane"
+	"fathom/cmd/sandbox/internal/sandbox"
+)
+
+// etcdStatus asks one member.
+func (r *running) etcdStatus(name string) (*clientv3.StatusResponse, error) {
+	r.t.Helper()
+	spec, err := controlplane.Load(r.dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	tls, err := sandbox.EtcdTLS(r.dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	url := spec.ClientURL(controlplane.MemberIndex(name))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{url}, TLS: tls, Context: ctx, Logger: zap.NewNop()})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return c.Status(ctx, url)
+}
+
+func (r *running) client(kubeconfig string) *kubernetes.Clientset {
+	r.t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return c
+}
+
+func (r *running) answers(kubeconfig string, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	_, err := r.client(kubeconfig).CoreV1().Nodes().List(ctx, metav1.ListOptions{Limit: 1})
+	return err == nil
+}
+
+func TestSandbox(t *testing.T) {
+	integration(t)
+	r := start(t, "--seed", "none", "--members", "3", "--nodes", "6", "--encrypt")
+
+	t.Run("the last line says ready", func(t *testing.T) {
+		lines := strings.Split(strings.TrimSpace(r.out.String()), "\n")
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "ready in ") {
+			t.Errorf("last line %q", last)
+		}
+	})
+	t.Run("a second up is refused", func(t *testing.T) {
+		out, err := r.run("up")
+		if err == nil || !strings.Contains(out, "in use") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	t.Run("viewer may look but not act", func(t *testing.T) {
+		r.t = t
+		ctx := withTimeout(t, 20*time.Second)
+		c := r.client(r.dir.ViewerKubeconfig())
+		if _, err := c.CoreV1().Pods("").List(ctx, metav1.ListOptions{}); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.CoreV1().Secrets("").List(ctx, metav1.ListOptions{}); err == nil {
+			t.Error("viewer lists Secrets")
+		}
+	})
+	t.Run("secrets are encrypted at rest", func(t *testing.T) { r.t = t; r.checkEncryption() })
+	t.Run("kill of the leader gives a new leader", func(t *testing.T) { r.t = t; r.killLeader() })
+	t.Run("partition isolates and heal recovers", func(t *testing.T) { r.t = t; r.partitionLeader() })
+	t.Run("stop and cont of the API server", func(t *testing.T) { r.t = t; r.freezeAPIServer() })
+	t.Run("a killed component stays dead until restart", func(t *testing.T) { r.t = t; r.killScheduler() })
+	t.Run("down ends it", func(t *testing.T) {
+		r.t = t
+		r.must("down")
+		r.nothingLeft()
+		if _, err := os.Stat(r.dir.Ready()); err == nil {
+			t.Error("the ready file is still there")
+		}
+	})
+	r.t = t
+}
+
+func (r *running) checkEncryption() {
+	ctx := withTimeout(r.t, 20*time.Second)
+	_, err := r.client(r.dir.AdminKubeconfig()).CoreV1().Secrets("default").Create(ctx, secret("sealed", "plain-text-canary"), metav1.CreateOptions{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	spec, err := controlplane.Load(r.dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	tls, err := sandbox.EtcdTLS(r.dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c, err := clientv3.New(clientv3.Config{Endpoints: spec.ClientURLs(), TLS: tls, Logger: zap.NewNop()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer c.Close()
+	res, err := c.Get(ctx, "/registry/secrets/default/sealed")
+	if err != nil || len(res.Kvs) != 1 {
+		r.t.Fatalf("%v, %v", res, err)
+	}
+	if v := string(res.Kvs[0].Value); !strings.HasPrefix(v, "k8s:enc:secretbox:v1:") || strings.Contains(v, "plain-text-canary") {
+		r.t.Errorf("stored as %.40q", v)
+	}
+}
+
+func (r *running) killLeader() {
+	old := r.must("leader")
+	before, err := r.etcdStatus(old)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.must("kill", old)
+	if c := r.component(old); c.State != "dead" || c.PID != 0 {
+		r.t.Errorf("%+v", c)
+	}
+	var now string
+	r.eventually(15*time.Second, "a new leader", func() bool { now, err = r.run("leader"); return err == nil && now != old })
+	after, err := r.etcdStatus(now)
+	if err != nil || after.RaftTerm <= before.RaftTerm {
+		r.t.Errorf("term %d, was %d (%v)", after.RaftTerm, before.RaftTerm, err)
+	}
+	r.must("restart", old)
+	r.eventually(30*time.Second, old+" to follow again", func() bool {
+		st, err := r.etcdStatus(old)
+		return err == nil && st.Leader != 0 && st.Leader != st.Header.MemberId
+	})
+}
+
+func (r *running) partitionLeader() {
+	cut := r.must("leader")
+	r.must("partition", cut)
+	if !r.component(cut).Partitioned {
+		r.t.Error("status does not show the partition")
+	}
+	r.eventually(20*time.Second, cut+" to lose its leader", func() bool {
+		st, err := r.etcdStatus(cut) // clients still reach it
+		return err == nil && st.Leader == 0
+	})
+	r.eventually(20*time.Second, "the majority to elect", func() bool { l, err := r.run("leader"); return err == nil && l != cut })
+	r.must("heal", cut)
+	r.eventually(20*time.Second, cut+" to find the leader", func() bool {
+		st, err := r.etcdStatus(cut)
+		return err == nil && st.Leader != 0
+	})
+}
+
+func (r *running) freezeAPIServer() {
+	r.must("stop", "apiserver")
+	if c := r.component("apiserver"); c.State != "stopped" {
+		r.t.Errorf("%+v", c)
+	}
+	if r.answers(r.dir.AdminKubeconfig(), 2*time.Second) {
+		r.t.Error("a stopped API server answers")
+	}
+	r.must("cont", "kube-apiserver")
+	r.eventually(30*time.Second, "the API server to answer", func() bool { return r.answers(r.dir.AdminKubeconfig(), 2*time.Second) })
+}
+
+func (r *running) killScheduler() {
+	pid := r.component("scheduler").PID
+	r.must("kill", "scheduler")
+	if err := syscall.Kill(pid, 0); err == nil {
+		r.t.Errorf("process %d is still there", pid)
+	}
+	if out, err := r.run("stop", "scheduler"); err == nil || !strings.Contains(out, "restart scheduler") {
+		r.t.Errorf("stop of a dead component: %v: %s", err, out)
+	}
+	r.must("restart", "scheduler")
+	if c := r.component("scheduler"); c.State != "running" || c.PID == pid {
+		r.t.Errorf("%+v", c)
+	}
+}
+
+// A parent that is killed takes its children along, also a frozen one.
+func TestKilledParentLeavesNothing(t *testing.T) {
+	integration(t)
+	r := start(t, "--seed", "none", "--members", "1", "--nodes", "4")
+	r.must("stop", "scheduler")
+	if err := r.up.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.nothingLeft()
+}
+
+func TestSampleSeedSettles(t *testing.T) {
+	integration(t)
+	r := start(t)
+	began := time.Now()
+	r.must("wait", "--timeout", "3m")
+	t.Logf("sample workloads settled %.1fs after ready", time.Since(began).Seconds())
+	c := r.client(r.dir.AdminKubeconfig())
+	ctx := withTimeout(t, 30*time.Second)
+	logs, err := c.CoreV1().Pods("data").GetLogs("postgres-0", podLogs("postgres", 3)).DoRaw(ctx)
+	if err != nil || len(logs) == 0 {
+		t.Errorf("logs of postgres-0: %v", err)
+	}
+	ns, err := c.CoreV1().Namespaces().Get(ctx, "old-tenant", metav1.GetOptions{})
+	if err != nil || ns.Status.Phase != "Terminating" {
+		t.Errorf("old-tenant: %v, %v", ns.Status.Phase, err)
+	}
+	out := r.must("churn", "--rate", "50", "--for", "2s")
+	if !strings.Contains(out, " 0 failed") {
+		t.Errorf("churn: %s", out)
+	}
+	out = r.must("load", "--nodes", "5", "--pods", "100")
+	if !strings.Contains(out, "5 nodes and 100 pods") {
+		t.Errorf("load: %s", out)
+	}
+	pods, err := c.CoreV1().Pods("").List(ctx, metav1.ListOptions{LabelSelector: "sandbox.example.io/load"})
+	if err != nil || len(pods.Items) != 100 {
+		t.Errorf("%d load pods, %v", len(pods.Items), err)
+	}
+}
