@@ -1,0 +1,378 @@
+package views
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"fathom/actions"
+	"fathom/internal/safe"
+	"fathom/keymap"
+	"fathom/theme"
+	"fathom/ui/draw"
+	"fathom/ui/table"
+	"fathom/watchers"
+	"fathom/watchers/etcd"
+)
+
+// members is the pane of etcd's members: whether there is a quorum, who leads, and how far behind the others are.
+type members struct {
+	env    *Env
+	ref    Ref
+	snap   *etcd.Snapshot
+	rows   []*etcd.MemberRow // filtered and sorted
+	all    []Column
+	cols   []Column // as shown now
+	table  *table.Table
+	wide   bool
+	filter Filter
+	sort   string // key of the column
+	desc   bool
+	tableY int // where the table was drawn last
+}
+
+func newMembers(env *Env, r Ref) (Pane, error) {
+	p := &members{env: env, ref: r, snap: &etcd.Snapshot{}, table: table.New(env.Theme), sort: "name"}
+	p.all = memberColumns(env.Theme.Glyphs())
+	f, err := parseMemberFilter(r.Filter)
+	if err != nil {
+		return nil, err
+	}
+	p.filter = f
+	p.layoutColumns()
+	return p, nil
+}
+
+// parseMemberFilter parses a filter of rows that have no labels.
+func parseMemberFilter(expr string) (Filter, error) {
+	f, err := ParseFilter(expr)
+	if err == nil && !f.IsEmpty() && !f.NeedsText() {
+		return Filter{}, fmt.Errorf("/%s: members of etcd have no labels; type a part of the name instead", expr)
+	}
+	return f, err
+}
+
+func (p *members) layoutColumns() {
+	p.cols = slices.DeleteFunc(slices.Clone(p.all), func(c Column) bool { return c.Wide && !p.wide })
+	tc := make([]table.Column, len(p.cols))
+	sorted := -1
+	for i, c := range p.cols {
+		tc[i] = table.Column{Title: c.Title, Min: c.Min, Max: c.Max, Flex: c.Flex, Align: c.Align, Priority: c.Priority}
+		if c.Key == p.sort {
+			sorted = i
+		}
+	}
+	p.table.SetColumns(tc)
+	p.table.SetSort(sorted, p.desc)
+}
+
+// Open implements Pane. The watcher of the members runs as long as the program does.
+func (p *members) Open() {}
+
+// Close implements Pane.
+func (p *members) Close() {}
+
+// Sync implements Pane.
+func (p *members) Sync() bool {
+	if p.env.Etcd == nil {
+		return false
+	}
+	s := p.env.Etcd.Snapshot()
+	if s == p.snap {
+		return false
+	}
+	p.snap = s
+	p.arrange()
+	return true
+}
+
+// arrange filters and sorts. There are a handful of members: this is nothing that has to be done elsewhere.
+func (p *members) arrange() {
+	p.rows = p.rows[:0:0]
+	for _, m := range p.snap.Members {
+		if p.filter.IsEmpty() || p.filter.Match(rowText(p.all, m), watchers.Labels("")) {
+			p.rows = append(p.rows, m)
+		}
+	}
+	sign := 1
+	if p.desc {
+		sign = -1
+	}
+	if i := slices.IndexFunc(p.all, func(c Column) bool { return c.Key == p.sort }); i >= 0 {
+		col := &p.all[i]
+		slices.SortStableFunc(p.rows, func(a, b *etcd.MemberRow) int {
+			return cmp.Or(sign*col.compare(a, b), cmp.Compare(a.GetName(), b.GetName()), cmp.Compare(a.ID(), b.ID()))
+		})
+	}
+	p.table.SetSource(memberSource{p.env, p.rows, p.cols})
+}
+
+// memberSource is what the table shows.
+type memberSource struct {
+	env  *Env
+	rows []*etcd.MemberRow
+	cols []Column
+}
+
+func (s memberSource) Len() int        { return len(s.rows) }
+func (s memberSource) ID(i int) string { return s.rows[i].ID() }
+func (s memberSource) Find(id string) (int, bool) {
+	i := slices.IndexFunc(s.rows, func(m *etcd.MemberRow) bool { return m.ID() == id })
+	return i, i >= 0
+}
+func (s memberSource) Cell(i, col int) table.Cell {
+	text, style := s.cols[col].Cell(s.rows[i], s.env.Now())
+	return table.Cell{Text: safe.Bounded(text, maxCell), Style: style}
+}
+
+// Title implements Pane.
+func (p *members) Title() Title {
+	t := Title{Name: safe.Lit("members"), Scope: safe.Lit("etcd"), Filter: safe.String(p.filter.String()), Marks: len(p.table.Marked())}
+	switch n, all := len(p.rows), len(p.snap.Members); {
+	case p.snap.Gen == 0:
+	case n != all:
+		t.Count = fmt.Sprintf("%d of %d", n, all)
+	default:
+		t.Count = fmt.Sprint(n)
+	}
+	return t
+}
+
+// State implements Pane.
+func (p *members) State() watchers.State {
+	if p.env.Etcd == nil {
+		return watchers.State{Phase: watchers.Unsupported, Resource: "members", Why: noEtcd(p.env)}
+	}
+	return p.snap.State
+}
+
+// noEtcd says why there is no etcd to look at and how to give it.
+func noEtcd(env *Env) string {
+	for _, m := range env.Cluster.Missing() {
+		if m.What == "etcd" {
+			return m.Why + "; " + m.Fix
+		}
+	}
+	return "no etcd was found; give --etcd-endpoints, --etcd-cacert, --etcd-cert and --etcd-key"
+}
+
+// Ticks implements Ticker: how long the leader leads and when a member was last seen are ages.
+func (p *members) Ticks() bool { return len(p.snap.Members) > 0 }
+
+// Ref implements Pane.
+func (p *members) Ref() Ref {
+	r := p.ref
+	r.Filter = p.filter.String()
+	return r
+}
+
+// Scopes implements Pane.
+func (p *members) Scopes() []keymap.Scope { return []keymap.Scope{keymap.Members, keymap.Table} }
+
+// Filter implements Filterer.
+func (p *members) Filter() string { return p.filter.String() }
+
+// SetFilter implements Filterer.
+func (p *members) SetFilter(expr string) error {
+	f, err := parseMemberFilter(expr)
+	if err != nil {
+		return err
+	}
+	p.filter = f
+	p.arrange()
+	return nil
+}
+
+// Do implements Pane.
+func (p *members) Do(in keymap.Intent) tea.Cmd {
+	if moveTable(p.table, in) {
+		return nil
+	}
+	switch in {
+	case keymap.Wide:
+		p.wide = !p.wide
+		p.resorted()
+		return nil
+	case keymap.SortNext, keymap.SortPrev, keymap.SortReverse, keymap.SortName, keymap.SortStatus:
+		p.resort(in)
+		return nil
+	}
+	a, ok := actions.Lookup(string(in))
+	if !ok {
+		return nil
+	}
+	ts, why := p.Targets(a)
+	if len(ts) == 0 {
+		return toast(why, true)
+	}
+	return func() tea.Msg { return ActMsg{Action: a, Targets: ts} }
+}
+
+// resort changes the column the rows are sorted by.
+func (p *members) resort(in keymap.Intent) {
+	at := slices.IndexFunc(p.cols, func(c Column) bool { return c.Key == p.sort })
+	pick := func(key string) {
+		p.sort, p.desc = key, p.sort == key && !p.desc
+	}
+	switch n := len(p.cols); in {
+	case keymap.SortNext:
+		p.sort, p.desc = p.cols[(at+1)%n].Key, false
+	case keymap.SortPrev:
+		p.sort, p.desc = p.cols[(max(at, 0)+n-1)%n].Key, false
+	case keymap.SortReverse:
+		p.desc = !p.desc
+	case keymap.SortName:
+		pick("name")
+	case keymap.SortStatus:
+		pick("status")
+	}
+	p.resorted()
+}
+
+func (p *members) resorted() {
+	p.layoutColumns()
+	p.arrange()
+}
+
+// Targets implements Actor.
+func (p *members) Targets(a actions.Action) ([]actions.Target, string) {
+	if !a.Applies("members") {
+		return nil, fmt.Sprintf("%s does not apply to members of etcd", a.Title)
+	}
+	ids := p.table.Marked()
+	if _, gone := p.table.Gone(); gone && len(ids) == 0 {
+		return nil, "the member you were on is gone; move to the one you mean first"
+	}
+	if len(ids) == 0 {
+		if id, ok := p.table.Cursor(); ok {
+			ids = []string{id}
+		}
+	}
+	if a.ID == string(keymap.MembersMoveLeader) && len(ids) > 1 {
+		return nil, "only one member can lead: mark one, or none and move to it"
+	}
+	var ts []actions.Target
+	for _, id := range ids {
+		i := slices.IndexFunc(p.rows, func(m *etcd.MemberRow) bool { return m.ID() == id })
+		if i < 0 {
+			continue
+		}
+		m := p.rows[i]
+		if m.MemberID == 0 {
+			return nil, fmt.Sprintf("it is not known which member %s is: it has never answered", m.Endpoint)
+		}
+		ts = append(ts, memberTarget(m))
+	}
+	if len(ts) == 0 {
+		return nil, "no member is selected"
+	}
+	return ts, ""
+}
+
+// memberTarget identifies a member for the write side.
+func memberTarget(m *etcd.MemberRow) actions.Target {
+	return actions.Target{
+		Kind: "Member", Resource: "members", Name: m.GetName(), Member: m.MemberID, UID: m.ID(), Endpoint: m.Endpoint,
+		Detail: map[string]string{"leader": fmt.Sprint(m.Role == etcd.Leader), "dbSize": fmt.Sprint(m.DBSize)},
+	}
+}
+
+// Unmark implements Actor.
+func (p *members) Unmark() { p.table.ClearMarks() }
+
+// Click implements Clicker.
+func (p *members) Click(_, y int) tea.Cmd {
+	if id, ok := p.table.RowAt(y - p.tableY); ok {
+		p.table.MoveTo(id)
+	}
+	return nil
+}
+
+// Wheel implements Clicker.
+func (p *members) Wheel(lines int) tea.Cmd {
+	p.table.Move(lines)
+	return nil
+}
+
+// memberKeys are the fields in JSON. Scripts rely on them and on their order.
+var memberKeys = []string{"name", "id", "endpoint", "role", "term", "commitIndex", "appliedIndex", "lag", "revision", "dbSize",
+	"dbSizeInUse", "quota", "version", "storageVersion", "reachable", "errors"}
+
+func memberValues(m *etcd.MemberRow) []any {
+	id := ""
+	if m.MemberID != 0 {
+		id = m.ID()
+	}
+	return []any{m.Name, id, m.Endpoint, string(m.Role), m.Term, m.CommitIndex, m.AppliedIndex, m.Lag, m.Revision, m.DBSize,
+		m.DBSizeInUse, m.Quota, m.Version, m.StorageVersion, m.Reachable, memberErrors(m)}
+}
+
+// memberErrors are what a member complains of and what we complain of; never nil.
+func memberErrors(m *etcd.MemberRow) []string {
+	out := append([]string{}, m.Errors...)
+	if m.Reachable {
+		if e := m.Serializable.Err; e != "" {
+			out = append(out, "serializable read: "+e)
+		}
+		if e := m.Linearizable.Err; e != "" && !m.IsLearner {
+			out = append(out, "linearizable read: "+e)
+		}
+	}
+	return out
+}
+
+// Print implements Printer: once every member has answered or did not in time.
+func (p *members) Print(wide bool) (Printed, bool, error) {
+	if st := p.State(); st.Phase == watchers.Unsupported && !p.snap.Kine {
+		return Printed{}, false, fmt.Errorf("not available: %s", st.Why)
+	}
+	if !p.snap.Polled {
+		return Printed{}, false, nil
+	}
+	out := Printed{Keys: memberKeys}
+	cols := slices.DeleteFunc(slices.Clone(p.all), func(c Column) bool { return c.Wide && !wide })
+	for _, c := range cols {
+		out.Titles = append(out.Titles, c.Title)
+	}
+	now := p.env.Now()
+	for _, m := range p.rows {
+		cells := make([]string, len(cols))
+		for i := range cols {
+			cells[i], _ = cols[i].Cell(m, now)
+		}
+		out.Rows = append(out.Rows, cells)
+		out.Values = append(out.Values, memberValues(m))
+	}
+	return out, true, nil
+}
+
+// emptyText is what stands in the place of rows.
+func (p *members) emptyText() safe.Text {
+	switch st := p.State(); {
+	case st.Phase == watchers.Unsupported:
+		return safe.Sprintf("not available: %s", st.Why)
+	case !p.filter.IsEmpty() && len(p.snap.Members) > 0:
+		return safe.Sprintf("no member matches /%s; Esc shows all %d", p.filter.String(), len(p.snap.Members))
+	case st.Why != "":
+		return safe.Sprintf("no member has answered yet: %s", st.Why)
+	}
+	return safe.Lit("asking the members…")
+}
+
+// since is an age, and "at least" it when the beginning was not seen.
+func since(now, t time.Time, seen bool) string {
+	age := Age(now.Sub(t))
+	if !seen {
+		return "at least " + age
+	}
+	return age
+}
+
+// joinWords joins what is not empty.
+func joinWords(sep string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
+}
