@@ -12,8 +12,6 @@ import (
 	"fathom/actions"
 	"fathom/internal/safe"
 	"fathom/keymap"
-	"fathom/theme"
-	"fathom/ui/draw"
 	"fathom/ui/table"
 	"fathom/watchers"
 	"fathom/watchers/etcd"
