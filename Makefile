@@ -67,6 +67,12 @@ check:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+# The key table of the README is generated from the key map.
+.PHONY: keys
+keys: bin/fathom
+	@bin/fathom keys >bin/keys.md
+	@awk '/^<!-- \/keys/{skip=0} !skip{print} /^<!-- keys:/{skip=1; while ((getline line <"bin/keys.md") > 0) print line}' README.md >bin/README.md && cp bin/README.md README.md
+
 .PHONY: screenshots
 screenshots: build
 	$(GO) test -tags integration -run IntegrationScreenshots -count 1 -timeout $(HEAVY_TIMEOUT) ./cmd/fathom -screenshots ../../docs/screenshots

@@ -16,7 +16,7 @@ import (
 
 // PreflightBudget is how long Preflight waits when its context has no deadline. On loopback a refused port and a certificate that
 // does not fit are told at once; the first frame is due 100 ms after the start.
-const PreflightBudget = 80 * time.Millisecond
+const PreflightBudget = 40 * time.Millisecond
 
 // Preflight is the check before the screen is taken. It returns an error, one line, only when nothing can be shown: nothing is
 // configured, or every configured source has definitely failed: its port is refused, the server's certificate does not fit or is

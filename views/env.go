@@ -24,6 +24,8 @@ type Env struct {
 	Theme   *theme.Theme
 	Group   *run.Group // owns what panes start
 	Now     func() time.Time
+	// Clipboard is whether OSC 52 may be used: off over SSH, where the clipboard is another machine's.
+	Clipboard bool
 	// Crashed is told of panics in commands, which end the screen.
 	Crashed func(where string, v any)
 }
@@ -52,3 +54,12 @@ func toast(text string, bad bool) tea.Cmd {
 }
 
 func open(r Ref) tea.Cmd { return func() tea.Msg { return OpenMsg{Ref: r} } }
+
+// copyName puts a name into the clipboard of the terminal. Whether the terminal took it cannot be known.
+func (e *Env) copyName(name string) tea.Cmd {
+	text := safe.Bounded(name, 1024)
+	if !e.Clipboard {
+		return func() tea.Msg { return ToastMsg{Text: safe.Sprintf("over SSH the clipboard is off; the name is %s", text)} }
+	}
+	return tea.Batch(tea.SetClipboard(text.String()), func() tea.Msg { return ToastMsg{Text: safe.Sprintf("asked the terminal to copy %s", text)} })
+}

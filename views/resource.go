@@ -212,7 +212,7 @@ const maxCell = 512
 
 // Title implements Pane.
 func (p *resource) Title() Title {
-	t := Title{Name: safe.String(p.ref.View), Filter: safe.String(p.filter.String()), Marks: len(p.table.Marked())}
+	t := Title{Name: safe.String(p.ref.View), Filter: safe.String(p.filter.String()), Marks: p.table.MarkCount()}
 	switch {
 	case p.ref.Where != nil:
 		t.Scope = safe.String(p.ref.Where.Label)
@@ -377,6 +377,8 @@ func (p *resource) doRow(in keymap.Intent, r watchers.Row) tea.Cmd {
 		ref.View = "logs"
 	case keymap.LogsPrevious:
 		ref.View = "logs-previous"
+	case keymap.CopyName:
+		return p.env.copyName(r.GetName())
 	case keymap.PodNode:
 		if pod, ok := r.(*watchers.PodRow); ok && pod.Node != "" {
 			return open(Ref{View: "nodes", Filter: "^" + pod.Node + " "})
@@ -446,8 +448,7 @@ func (p *resource) Targets(a actions.Action) ([]actions.Target, string) {
 	if !a.Applies(p.kind.GVR.Resource) {
 		return nil, fmt.Sprintf("%s does not apply to %s", a.Title, p.kind.GVR.Resource)
 	}
-	if id, gone := p.table.Gone(); gone && len(p.table.Marked()) == 0 {
-		_ = id
+	if _, gone := p.table.Gone(); gone && p.table.MarkCount() == 0 {
 		return nil, "the row you were on is gone; move to the one you mean first"
 	}
 	ids := p.table.Marked()

@@ -68,6 +68,7 @@ func screen(ctx context.Context, f *flags, connect cluster.Options) (next string
 	}
 	defer stop()
 	env.Crashed = s.CrashHere
+	env.Clipboard = !overSSH(os.Getenv)
 	cat := views.NewCatalog(env, f.namespace(c))
 	start, err := f.start(s.Context(), cat, c)
 	if err != nil {
@@ -90,11 +91,13 @@ func screen(ctx context.Context, f *flags, connect cluster.Options) (next string
 
 // tick is the time between two frames: slower over SSH, where bytes are dear.
 func tick(env func(string) string) time.Duration {
-	if env("SSH_TTY") != "" || env("SSH_CONNECTION") != "" {
+	if overSSH(env) {
 		return 250 * time.Millisecond
 	}
 	return 100 * time.Millisecond
 }
+
+func overSSH(env func(string) string) bool { return env("SSH_TTY") != "" || env("SSH_CONNECTION") != "" }
 
 // wire starts the watchers of a cluster. stop ends all of them and waits.
 func wire(ctx context.Context, c *cluster.Cluster, th *theme.Theme, onPanic func(run.Panic)) (*views.Env, func(), error) {
