@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -368,9 +367,4 @@ func since(now, t time.Time, seen bool) string {
 		return "at least " + age
 	}
 	return age
-}
-
-// joinWords joins what is not empty.
-func joinWords(sep string, parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
 }

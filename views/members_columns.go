@@ -89,7 +89,7 @@ func memberColumns(g *theme.Glyphs) []Column {
 		}),
 		col("ERRORS", "errors", 7, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) {
 			return strings.Join(memberErrors(m), "; "), theme.Bad
-		}).most(80),
+		}).flex().least(12),
 		col("STORAGE", "storageVersion", 10, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) {
 			return firstOf(m.StorageVersion, "-"), theme.Default
 		}).wide(),

@@ -71,13 +71,14 @@ func (p *members) drawSummary(a draw.Area, now time.Time) int {
 	default:
 		say(theme.Good, "%c quorum %d/%d", g.Good, q.Reachable, q.Voters)
 	}
-	if q.Has {
-		switch q.CanLose {
-		case 0:
-			say(theme.Warn, "none may fail")
-		default:
-			say(theme.Default, "%d may fail", q.CanLose)
-		}
+	switch {
+	case !q.Has:
+	case q.Voters == 1:
+		say(theme.Default, "a single member")
+	case q.CanLose == 0:
+		say(theme.Warn, "none may fail")
+	default:
+		say(theme.Default, "%d may fail", q.CanLose)
 	}
 	if !p.snap.Kine {
 		if q.Leader == 0 {
@@ -114,7 +115,7 @@ func (p *members) drawDetail(a draw.Area, m *etcd.MemberRow, now time.Time) {
 	g := p.env.Theme.Glyphs()
 	rule := strings.Repeat(string(g.Horizontal), a.W())
 	a.Text(0, 0, theme.Border, safe.String(rule))
-	a.Text(2, 0, theme.Title, safe.String(" "+joinWords(" ", m.GetName(), string(m.Role))+" "))
+	a.Text(2, 0, theme.Title, safe.Sprintf(" %s %s ", m.GetName(), m.Role))
 	y := 1
 	const label = 12
 	line := func(name string, style theme.Style, text string) {
@@ -124,8 +125,13 @@ func (p *members) drawDetail(a draw.Area, m *etcd.MemberRow, now time.Time) {
 			y++
 		}
 	}
-	line("endpoint", theme.Default, joinWords("  ", m.Endpoint, "id "+m.ID()))
-	line("peers", theme.Default, strings.Join(m.PeerURLs, " "))
+	line("endpoint", theme.Default, m.Endpoint)
+	if m.MemberID != 0 {
+		line("id", theme.Default, m.ID())
+	}
+	if len(m.PeerURLs) > 0 {
+		line("peers", theme.Default, strings.Join(m.PeerURLs, " "))
+	}
 	if m.Reachable {
 		line("status", theme.Default, fmt.Sprintf("answered within %s, %s ago", rtt(m.StatusRTT), Age(max(0, now.Sub(m.LastSeen)))))
 	}
@@ -146,7 +152,7 @@ func (p *members) drawDetail(a draw.Area, m *etcd.MemberRow, now time.Time) {
 
 // drawSparks draws one line for each measure of the history.
 func (p *members) drawSparks(a draw.Area, y, label int, m *etcd.MemberRow) {
-	const number = 22
+	const number = 28
 	w := min(a.W()-label-number, etcd.HistoryLen)
 	if w < 8 || len(m.History) == 0 {
 		return
@@ -180,9 +186,9 @@ func (p *members) drawSparks(a draw.Area, y, label int, m *etcd.MemberRow) {
 			values = append(values, v)
 		}
 		values = values[max(0, len(values)-w):]
-		high := 0.0
+		high := math.NaN()
 		for _, v := range values {
-			if v > high {
+			if !math.IsNaN(v) && !(v <= high) {
 				high = v
 			}
 		}
@@ -193,7 +199,9 @@ func (p *members) drawSparks(a draw.Area, y, label int, m *etcd.MemberRow) {
 			now = "-"
 		}
 		x = a.Text(x+1, y, theme.Default, safe.String(now))
-		a.Text(x+1, y, theme.Dim, safe.String("max "+s.text(high)))
+		if !math.IsNaN(high) {
+			a.Text(x+1, y, theme.Dim, safe.String("max "+s.text(high)))
+		}
 		y++
 	}
 }

@@ -92,9 +92,9 @@ func (m *model) findings(s *Snapshot, now time.Time) []Finding {
 			leaders[at] = r.LeaderID
 		}
 		for _, e := range r.Errors {
-			if text, ok := alarm(e); ok && !alarms[text] {
-				alarms[text] = true
-				add(FoundAlarm, Critical, nil, "%s", m.explainAlarm(text, s.Members))
+			if strings.Contains(e, "alarm:") && !alarms[e] { // every member reports every alarm
+				alarms[e] = true
+				add(FoundAlarm, Critical, nil, "%s", m.explainAlarm(e, s.Members))
 			}
 		}
 		switch {
@@ -174,13 +174,7 @@ func (m *model) name(id uint64) string {
 	return rowID(id, "")
 }
 
-// alarm finds an alarm in an entry of Status.errors, where it stands as "memberID:10276657743932975437 alarm:NOSPACE".
-func alarm(e string) (string, bool) {
-	text := strings.TrimSpace(e)
-	return text, strings.Contains(text, "alarm:")
-}
-
-// explainAlarm says what an alarm means and how one gets out of it.
+// explainAlarm says what an alarm means, as it stands in Status.errors: "memberID:10276657743932975437 alarm:NOSPACE". m.mu is held.
 func (m *model) explainAlarm(text string, rows []*MemberRow) string {
 	var id uint64
 	who := "a member"

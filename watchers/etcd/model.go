@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -114,7 +115,10 @@ func (m *model) answered(c *conn, asked, now time.Time, st *pb.StatusResponse) {
 	m.wentBack(k, now, h, st)
 	r := &k.row
 	r.MemberID, r.ClusterID, r.LastSeen, r.StatusRTT = h.MemberId, h.ClusterId, now, now.Sub(asked)
-	r.Errors = slices.Clone(st.Errors)
+	r.Errors = nil
+	for _, e := range st.Errors {
+		r.Errors = append(r.Errors, strings.TrimSpace(e)) // an alarm ends in a blank
+	}
 	r.Term, r.LeaderID, r.IsLearner = st.RaftTerm, st.Leader, st.IsLearner
 	r.CommitIndex, r.AppliedIndex, r.Revision = st.RaftIndex, st.RaftAppliedIndex, h.Revision
 	r.DBSize, r.DBSizeInUse, r.Quota = st.DbSize, st.DbSizeInUse, st.DbSizeQuota
