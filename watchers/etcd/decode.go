@@ -1,5 +1,22 @@
 package etcd
 
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/cbor/direct"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/yaml"
+)
+
 // DecodeOptions say how to show a value.
 type DecodeOptions struct {
 	Prefix string // the API server's --etcd-prefix; empty: "/registry"
@@ -8,19 +25,238 @@ type DecodeOptions struct {
 	ManagedFields bool // show metadata.managedFields
 }
 
+// Format is how a value is stored.
+type Format string
+
+// Formats of values.
+const (
+	Protobuf  Format = "protobuf"  // k8s\0 and a runtime.Unknown
+	JSON      Format = "json"      // custom resources, CRDs, APIServices
+	CBOR      Format = "cbor"      // custom resources with the alpha feature CBORServingAndStorage
+	Encrypted Format = "encrypted" // by the API server (--encryption-provider-config)
+	PlainText Format = "text"
+	Binary    Format = "binary"
+	Empty     Format = "empty"
+)
+
 // Decoded is a stored value, readable. All of it but Format is untrusted.
 type Decoded struct {
-	Format     string // "protobuf", "json", "cbor", "encrypted", "text", "binary", "empty", ...
+	Format     Format
 	APIVersion string // the version it is stored in
 	Kind       string
 	Text       string // YAML, or what comes closest; several lines
 	Masked     bool   // something is not shown
-	// Keys are what Reveal can name, sorted: the data keys of a Secret, or "*" where there is only the whole.
+	// Keys are what Reveal can name, sorted: the data keys of a Secret, or "*" where there is only the whole. Empty: there is
+	// nothing to mask.
 	Keys []string
-	Note string // what was left out, in a sentence
+	Note string // what was left out or is not known, in sentences
 }
 
-// Decode makes a stored value readable. It never fails: what it does not understand is shown as bytes.
-func Decode(key string, value []byte, o DecodeOptions) Decoded {
-	return Decoded{Format: "binary"}
+// protobufMagic begins what the API server stores as protobuf (apimachinery, serializer/protobuf).
+const protobufMagic = "k8s\x00"
+
+// cborMagic is the self-described CBOR tag 55799 (RFC 8949 §3.4.6).
+const cborMagic = "\xd9\xd9\xf7"
+
+// Decode makes a stored value readable. It never fails: what it does not understand is shown as bytes. Secrets are masked, also those
+// that cannot be decoded: everything under Prefix/secrets/. An encrypted value is never decrypted nor guessed at.
+func Decode(key string, value []byte, o DecodeOptions) (d Decoded) {
+	if o.Prefix == "" {
+		o.Prefix = "/registry"
+	}
+	in := input{key: key, value: value, o: o, secret: strings.HasPrefix(key, strings.TrimSuffix(o.Prefix, "/")+"/secrets/")}
+	defer func() {
+		// The decoders of other people meet bytes of anybody's making here.
+		if v := recover(); v != nil {
+			d = in.bytes()
+			d.Note = join(d.Note, fmt.Sprintf("Its decoder failed: %v.", v))
+		}
+	}()
+	switch {
+	case len(value) == 0:
+		return Decoded{Format: Empty, Note: "The value is empty."}
+	case bytes.HasPrefix(value, []byte(encryptedMagic)):
+		return encrypted(value)
+	case bytes.HasPrefix(value, []byte(protobufMagic)):
+		return in.protobuf()
+	case bytes.HasPrefix(value, []byte(cborMagic)):
+		return in.cbor()
+	case value[0] == '{' || value[0] == '[':
+		if d, ok := in.json(); ok {
+			return d
+		}
+	}
+	return in.bytes()
+}
+
+// input is one value to decode.
+type input struct {
+	key    string
+	value  []byte
+	o      DecodeOptions
+	secret bool // its place says that it is a Secret
+}
+
+func (in *input) protobuf() Decoded {
+	var unk runtime.Unknown
+	if err := unk.Unmarshal(in.value[len(protobufMagic):]); err != nil {
+		d := in.bytes()
+		d.Note = join("The value begins as protobuf of Kubernetes but is damaged.", d.Note)
+		return d
+	}
+	d := Decoded{Format: Protobuf, APIVersion: unk.APIVersion, Kind: unk.Kind}
+	obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(in.value, nil, nil)
+	if err != nil {
+		return in.fields(d, unk.Raw, err)
+	}
+	data, err := json.Marshal(obj)
+	if err != nil {
+		return in.fields(d, unk.Raw, err)
+	}
+	m, err := object(data)
+	if err != nil {
+		return in.fields(d, unk.Raw, err)
+	}
+	if m["apiVersion"] == nil { // it is in the envelope
+		m["apiVersion"], m["kind"] = unk.APIVersion, unk.Kind
+	}
+	return in.object(d, m)
+}
+
+func (in *input) json() (Decoded, bool) {
+	d := Decoded{Format: JSON}
+	if in.value[0] == '[' {
+		var list any
+		if err := unmarshal(in.value, &list); err != nil || in.secret {
+			return Decoded{}, false
+		}
+		return in.yaml(d, list), true
+	}
+	m, err := object(in.value)
+	if err != nil {
+		return Decoded{}, false
+	}
+	d.APIVersion, _ = m["apiVersion"].(string)
+	d.Kind, _ = m["kind"].(string)
+	return in.object(d, m), true
+}
+
+func (in *input) cbor() Decoded {
+	var m map[string]any
+	if err := direct.Unmarshal(in.value, &m); err != nil {
+		d := in.bytes()
+		d.Note = join("The value begins as CBOR but cannot be decoded.", d.Note)
+		return d
+	}
+	d := Decoded{Format: CBOR}
+	d.APIVersion, _ = m["apiVersion"].(string)
+	d.Kind, _ = m["kind"].(string)
+	return in.object(d, m)
+}
+
+// object shows an object of the API, masked.
+func (in *input) object(d Decoded, m map[string]any) Decoded {
+	meta, _ := m["metadata"].(map[string]any)
+	if _, ok := meta["managedFields"]; ok && !in.o.ManagedFields {
+		delete(meta, "managedFields")
+		d.Note = join(d.Note, "metadata.managedFields is left out.")
+	}
+	if in.secret && d.Kind != "Secret" {
+		return in.masked(d, fmt.Sprintf("It is stored among the Secrets and says to be a %q.", d.Kind), func() Decoded { return in.yaml(d, m) })
+	}
+	var tail string
+	d, tail = mask(d, m, in.o.Reveal)
+	d = in.yaml(d, m)
+	d.Text += tail
+	return d
+}
+
+// yaml writes a tree of maps, lists and scalars. Web tokens are masked wherever they stand.
+func (in *input) yaml(d Decoded, v any) Decoded {
+	out, err := yaml.Marshal(v)
+	if err != nil {
+		b := in.bytes()
+		b.Note = join(d.Note, "The value cannot be written as YAML.")
+		return b
+	}
+	d.Text = string(out)
+	return maskTokens(d, in.o.Reveal)
+}
+
+// masked shows what of a value may be shown without knowing what it holds: its size. reveal shows it all.
+func (in *input) masked(d Decoded, note string, reveal func() Decoded) Decoded {
+	keys := []string{wholeValue}
+	if in.o.Reveal == wholeValue {
+		d = reveal()
+		d.Keys = keys
+		return d
+	}
+	d.Text, d.Masked, d.Keys = maskOf(len(in.value))+"\n", true, keys
+	d.Note = join(d.Note, note)
+	return d
+}
+
+// maxHex bounds the bytes of a hex dump.
+const maxHex = 8 << 10
+
+// bytes shows a value that is nothing we know: text where it is that, or else a hex dump of its beginning.
+func (in *input) bytes() Decoded {
+	show := func() Decoded {
+		if printable(in.value) {
+			return maskTokens(Decoded{Format: PlainText, Text: string(in.value)}, in.o.Reveal)
+		}
+		d := Decoded{Format: Binary, Text: hex.Dump(in.value[:min(len(in.value), maxHex)])}
+		if len(in.value) > maxHex {
+			d.Note = fmt.Sprintf("The first %d of %d bytes.", maxHex, len(in.value))
+		}
+		return d
+	}
+	// A snapshot that was loaded under another prefix, or a prefix that we do not know, has its Secrets there too.
+	if in.secret || strings.Contains(in.key, "/secrets/") {
+		d := Decoded{Format: Binary}
+		if printable(in.value) {
+			d.Format = PlainText
+		}
+		return in.masked(d, "It is stored among the Secrets.", show)
+	}
+	return show()
+}
+
+// printable reports whether a value is text: UTF-8 with no other controls than those of lines.
+func printable(b []byte) bool {
+	if !utf8.Valid(b) {
+		return false
+	}
+	for _, r := range string(b) {
+		if r != '\n' && r != '\r' && r != '\t' && (unicode.IsControl(r) || r == utf8.RuneError) {
+			return false
+		}
+	}
+	return true
+}
+
+// object reads one JSON object and nothing after it. Numbers stay as they are written.
+func object(data []byte) (map[string]any, error) {
+	var m map[string]any
+	if err := unmarshal(data, &m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func unmarshal(data []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return fmt.Errorf("there is more after the JSON value: %v", err)
+	}
+	return nil
+}
+
+// join puts sentences together.
+func join(sentences ...string) string {
+	return strings.Join(slices.DeleteFunc(sentences, func(s string) bool { return s == "" }), " ")
 }
