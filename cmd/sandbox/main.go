@@ -10,7 +10,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"google.golang.org/grpc/grpclog"
+	"k8s.io/klog/v2"
 
 	"fathom/cmd/sandbox/internal/child"
 )
@@ -28,7 +30,7 @@ func main() {
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	quietGRPC()
+	quiet()
 	root := newRoot()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -42,6 +44,9 @@ func run(args []string) int {
 	return 1
 }
 
-// quietGRPC stops gRPC from reporting every refused connection on stderr; our
-// own errors say what matters.
-func quietGRPC() { grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) }
+// quiet stops the client libraries from reporting on stderr; our own errors say
+// what matters.
+func quiet() {
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+	klog.SetLogger(logr.Discard())
+}

@@ -47,7 +47,8 @@ func Churn(ctx context.Context, client kubernetes.Interface, rate int, how time.
 	var last atomic.Value
 	work := make(chan int64, rate)
 	var wg sync.WaitGroup
-	for range min(parallel, max(4, rate/10)) {
+	// Enough workers to hold the rate when an answer takes a third of a second.
+	for range min(512, max(8, rate/3)) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()

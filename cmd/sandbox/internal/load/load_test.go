@@ -20,14 +20,14 @@ func onePod(t *testing.T) *corev1.Pod {
 	return place(podOf(rs), node, "10.128.0.100", time.Now())
 }
 
-// The issue asks for pods of 4 to 6 KB. The API server adds a service account
-// volume and managed fields of together about one more.
+// Pods take 4 to 6 KB in etcd. The API server's defaults, among them a volume
+// for the service account, add about 0.3 KB to what is encoded here.
 func TestPodSize(t *testing.T) {
 	b, err := encode(onePod(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(b) < 3600 || len(b) > 6000 {
+	if len(b) < 4000 || len(b) > 5600 {
 		t.Errorf("a pod takes %d bytes", len(b))
 	}
 }

@@ -73,16 +73,33 @@ func with(labels map[string]string, key, value string) map[string]string {
 	return labels
 }
 
+const vaultTemplate = `{{- with secret "database/creds/service" }}
+export DB_USER="{{ .Data.username }}"
+export DB_PASSWORD="{{ .Data.password }}"
+{{- end }}
+{{- with secret "pki/issue/service" "common_name=service.svc.cluster.local" "ttl=24h" "alt_names=service,service.svc" }}
+{{ .Data.certificate }}
+{{ .Data.issuing_ca }}
+{{- range .Data.ca_chain }}
+{{ . }}
+{{- end }}
+{{- end }}
+{{- with secret "kv/data/service/feature-flags" }}
+export FEATURE_FLAGS="{{ .Data.data.flags }}"
+export FEATURE_SEED="{{ .Data.data.seed }}"
+{{- end }}`
+
 func (a app) template() corev1.PodTemplateSpec {
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
 			Labels: a.labels(),
 			Annotations: map[string]string{
 				"prometheus.io/scrape": "true", "prometheus.io/port": "9090", "prometheus.io/path": "/metrics",
-				"checksum/config":            fmt.Sprintf("%064x", hash(a.name+"config")),
-				"checksum/secret":            fmt.Sprintf("%064x", hash(a.name+"secret")),
-				"sidecar.example.io/status":  `{"version":"1.9.0","initContainers":null,"containers":["proxy"],"volumes":["certs","token"]}`,
-				"scaling.example.io/policy":  `{"min":10,"max":60,"metrics":[{"type":"cpu","target":0.7},{"type":"requests","target":250}],"cooldownSeconds":300}`,
+				"checksum/config":               fmt.Sprintf("%064x", hash(a.name+"config")),
+				"checksum/secret":               fmt.Sprintf("%064x", hash(a.name+"secret")),
+				"sidecar.example.io/status":     `{"version":"1.9.0","initContainers":null,"containers":["proxy"],"volumes":["certs","token"]}`,
+				"scaling.example.io/policy":     `{"min":10,"max":60,"metrics":[{"type":"cpu","target":0.7},{"type":"requests","target":250}],"cooldownSeconds":300}`,
+				"vault.example.io/agent-inject": "true", "vault.example.io/role": a.name, "vault.example.io/agent-inject-template": vaultTemplate,
 				"owner.example.io/contact":   "#team-" + a.namespace + ", oncall+" + a.name + "@example.com",
 				"deploy.example.io/pipeline": "https://ci.example.com/teams/" + a.namespace + "/pipelines/" + a.name + "/runs/20261121.7",
 			},
@@ -199,6 +216,8 @@ func place(model *corev1.Pod, node *corev1.Node, ip string, now time.Time) *core
 	p.Name = model.GenerateName + suffix()
 	p.UID = uuid.NewUUID()
 	p.ResourceVersion = ""
+	// They name every field again and would make half of the pod's size.
+	p.ManagedFields = nil
 	p.Spec.NodeName = node.Name
 	created := metav1.NewTime(now.Add(-time.Duration(rand.IntN(72*3600)) * time.Second).Truncate(time.Second))
 	p.CreationTimestamp = created

@@ -47,6 +47,7 @@ func Up(ctx context.Context, d layout.Dir, spec *controlplane.Spec, out io.Write
 	}
 	defer lock.Close()
 	if err := d.Prepare(); err != nil {
+		_ = os.Remove(d.Lock()) // the directory may not be ours
 		return err
 	}
 	s := &Sandbox{dir: d, spec: spec, out: out, began: time.Now(), down: make(chan struct{}), peers: peerproxy.New()}
