@@ -424,7 +424,7 @@ func (d *overviewData) warningsSection(now time.Time) overviewSection {
 		}
 		reason := w.Reason
 		if w.Count > 1 {
-			reason += fmt.Sprintf(" ×%d", w.Count)
+			reason += fmt.Sprintf(" x%d", w.Count)
 		}
 		s.list = append(s.list, overviewLine{id: strings.Join([]string{"warning", w.Kind, w.Namespace, w.Object, w.Reason}, "/"), level: theme.Warn,
 			lead: Age(now.Sub(w.Last)), name: object, status: reason, detail: w.Message, namespace: w.Namespace, kind: w.Kind,

@@ -28,12 +28,8 @@ func (p *overview) Print(bool) (Printed, bool, error) {
 		s := &secs[i]
 		for _, l := range append(s.head, s.list...) {
 			out.Rows = append(out.Rows, []string{s.key, l.name, levelWord(l.level), l.status, joinWith(l.detail, " · ", l.stale)})
-			var at any
-			if !l.at.IsZero() {
-				at = l.at.UTC().Format(time.RFC3339)
-			}
 			out.Values = append(out.Values, []any{s.key, l.name, levelWord(l.level), l.status, l.detail, l.namespace, l.kind, number64(l.value),
-				number64(l.total), l.unit, at, l.stale != ""})
+				number64(l.total), l.unit, timeValue(l.at), l.stale != ""})
 		}
 	}
 	return out, true, nil
@@ -87,4 +83,12 @@ func (d *overviewData) answered() bool {
 		return true
 	}
 	return d.health.Down && d.plane.Livez.Code == 0 // there is no API server to wait for
+}
+
+// timeValue is a moment in JSON; null when it is not known.
+func timeValue(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format(time.RFC3339)
 }

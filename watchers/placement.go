@@ -32,9 +32,15 @@ type NodePods struct {
 
 // OpenPlacement starts the placement's builder: nodes of the whole cluster, pods of one namespace or (empty) of all.
 func OpenPlacement(h *Hub, namespace string) *Derived[Placement] {
+	return DerivePlacement(h, namespace, func(p *Placement) *Placement { return p })
+}
+
+// DerivePlacement is OpenPlacement with something made of every picture, in the builder goroutine: an index, a selection. The
+// picture is build's own.
+func DerivePlacement[T any](h *Hub, namespace string, build func(*Placement) *T) *Derived[T] {
 	nodes, pods := Key{GVR: Nodes()}, Key{GVR: Pods(), Namespace: namespace}
-	return Derive(h, []Key{nodes, pods}, 0, func(in Inputs) *Placement {
-		return buildPlacement(in.Rows(nodes), in.Rows(pods))
+	return Derive(h, []Key{nodes, pods}, 0, func(in Inputs) *T {
+		return build(buildPlacement(in.Rows(nodes), in.Rows(pods)))
 	})
 }
 
