@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/go-logr/logr"
+	"github.com/spf13/pflag"
 	"google.golang.org/grpc/grpclog"
 	"k8s.io/klog/v2"
 
@@ -31,6 +32,9 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	quiet()
+	// The components' packages put flags of theirs here, and cobra would offer
+	// them as ours.
+	pflag.CommandLine = pflag.NewFlagSet("fathom-sandbox", pflag.ContinueOnError)
 	root := newRoot()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
