@@ -84,7 +84,7 @@ func LogLine(b []byte) []Span {
 		s = s[i:]
 		params, n := sgrSequence(s)
 		if n == 0 {
-			w.take(0x1b, 0x1b, 1)
+			w.take(0x1b, s[:1])
 			s = s[1:]
 			continue
 		}
