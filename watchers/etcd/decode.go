@@ -64,12 +64,12 @@ func Decode(key string, value []byte, o DecodeOptions) (d Decoded) {
 	if o.Prefix == "" {
 		o.Prefix = "/registry"
 	}
-	in := input{key: key, value: value, o: o, secret: strings.HasPrefix(key, strings.TrimSuffix(o.Prefix, "/")+"/secrets/")}
+	in := input{value: value, o: o, secret: isSecretKey(key, o.Prefix)}
 	defer func() {
 		// The decoders of other people meet bytes of anybody's making here.
 		if v := recover(); v != nil {
-			d = in.bytes()
-			d.Note = join(d.Note, fmt.Sprintf("Its decoder failed: %v.", v))
+			d = in.masked(Decoded{Format: Binary}, "What it holds is not known, so it is masked as a whole.", in.bytes)
+			d.Note = join(fmt.Sprintf("Its decoder failed: %v.", v), d.Note)
 		}
 	}()
 	switch {
@@ -81,7 +81,7 @@ func Decode(key string, value []byte, o DecodeOptions) (d Decoded) {
 		return in.protobuf()
 	case bytes.HasPrefix(value, []byte(cborMagic)):
 		return in.cbor()
-	case value[0] == '{' || value[0] == '[':
+	case bytes.IndexByte([]byte("{["), first(value)) >= 0:
 		if d, ok := in.json(); ok {
 			return d
 		}
@@ -89,9 +89,16 @@ func Decode(key string, value []byte, o DecodeOptions) (d Decoded) {
 	return in.bytes()
 }
 
+// first is the first byte that is no white space of JSON.
+func first(value []byte) byte {
+	if b := bytes.TrimLeft(value, " \t\r\n"); len(b) > 0 {
+		return b[0]
+	}
+	return 0
+}
+
 // input is one value to decode.
 type input struct {
-	key    string
 	value  []byte
 	o      DecodeOptions
 	secret bool // its place says that it is a Secret
@@ -120,12 +127,15 @@ func (in *input) protobuf() Decoded {
 	if m["apiVersion"] == nil { // it is in the envelope
 		m["apiVersion"], m["kind"] = unk.APIVersion, unk.Kind
 	}
+	if s, ok := obj.(interface{ Size() int }); ok && s.Size() < len(unk.Raw) {
+		d.Note = join(d.Note, "It holds fields that are not known here and not shown: a newer Kubernetes may have written it.")
+	}
 	return in.object(d, m)
 }
 
 func (in *input) json() (Decoded, bool) {
 	d := Decoded{Format: JSON}
-	if in.value[0] == '[' {
+	if first(in.value) == '[' {
 		var list any
 		if err := unmarshal(in.value, &list); err != nil || in.secret {
 			return Decoded{}, false
@@ -171,13 +181,12 @@ func (in *input) object(d Decoded, m map[string]any) Decoded {
 	return d
 }
 
-// yaml writes a tree of maps, lists and scalars. Web tokens are masked wherever they stand.
+// yaml writes a tree of maps, lists and scalars. Secrets within it and web tokens are masked wherever they stand.
 func (in *input) yaml(d Decoded, v any) Decoded {
+	d, v = maskWithin(d, v, in.o.Reveal)
 	out, err := yaml.Marshal(v)
 	if err != nil {
-		b := in.bytes()
-		b.Note = join(d.Note, "The value cannot be written as YAML.")
-		return b
+		return in.masked(d, "The value cannot be written as YAML.", in.bytes)
 	}
 	d.Text = string(out)
 	return maskTokens(d, in.o.Reveal)
@@ -211,13 +220,17 @@ func (in *input) bytes() Decoded {
 		}
 		return d
 	}
-	// A snapshot that was loaded under another prefix, or a prefix that we do not know, has its Secrets there too.
-	if in.secret || strings.Contains(in.key, "/secrets/") {
-		d := Decoded{Format: Binary}
-		if printable(in.value) {
-			d.Format = PlainText
-		}
+	d := Decoded{Format: Binary}
+	if printable(in.value) {
+		d.Format = PlainText
+	}
+	switch {
+	case in.secret:
 		return in.masked(d, "It is stored among the Secrets.", show)
+	case d.Format == PlainText && holdsSecret(string(in.value)):
+		return in.masked(d, "It holds a Secret.", show)
+	case d.Format == Binary && webToken.Match(in.value): // in a dump no pattern would find it
+		return in.masked(d, "It holds a token.", show)
 	}
 	return show()
 }

@@ -25,10 +25,12 @@ type Keys struct {
 	good atomic.Pointer[string]
 	// attempt bounds how long one member is waited for before the next one is asked.
 	attempt time.Duration
+	// many is how many keys a level may hold for its rest to be walked per child; see scan.next.
+	many int64
 }
 
 // NewKeys makes a reader. It sends nothing.
-func NewKeys(e *cluster.Etcd) *Keys { return &Keys{etcd: e, attempt: 2 * time.Second} }
+func NewKeys(e *cluster.Etcd) *Keys { return &Keys{etcd: e, attempt: 2 * time.Second, many: manyKeys} }
 
 // Prefix is the API server's --etcd-prefix, "/registry" when not known otherwise.
 func (k *Keys) Prefix() string { return k.etcd.Prefix() }

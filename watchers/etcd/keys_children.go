@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -39,7 +40,8 @@ const countsAtOnce = 4
 //
 // Keys are not listed for it. From the end of one child the next key is asked for, without its value, and then the child's keys are
 // counted. etcd's member walks its index up to the end of a range even when only one key is wanted
-// (server/storage/mvcc/index.go), so the ranges are kept narrow: a level costs a few walks of the index below it, not one per child.
+// (server/storage/mvcc/index.go), which costs half a minute of it for a thousand namespaces with a million keys, so in large levels the
+// ranges are kept narrow; see next.
 func (k *Keys) Children(ctx context.Context, prefix, after string, limit int) (Level, error) {
 	if prefix != "" && !strings.HasSuffix(prefix, Separator) {
 		prefix += Separator
@@ -75,6 +77,8 @@ type scan struct {
 	cancel context.CancelFunc
 	level  Level
 	found  []*Child
+	// keysAhead is how many keys the level had after s.at when all of its rest was last looked at; 0: that was not done yet.
+	keysAhead int64
 
 	slots    chan struct{} // for counts
 	wait     sync.WaitGroup
@@ -111,30 +115,49 @@ func (s *scan) run(ctx context.Context) error {
 	}
 }
 
-// next finds the keys at or after s.at, in ranges that begin narrow and become wider while they are empty.
+// manyKeys is how many keys a range may hold for it to be read as a whole where one key is wanted: the member walks the index over
+// them in about ten milliseconds.
+const manyKeys = 100_000
+
+// next finds the keys at or after s.at. While the level is large and one key is wanted, it looks near the last child first: among the
+// names that share all but its last character, then among those that share half of it.
 func (s *scan) next(ctx context.Context, limit int) ([]string, error) {
-	for width := 1; ; width *= 2 {
-		start, end := s.at, prefixEnd(s.prefix)
-		last := true
-		if rest := start[len(s.prefix):]; rest == "" {
-			// The first child may begin with any byte.
-		} else if b := int(rest[0]) + width; b <= 0xff {
-			end, last = []byte(s.prefix+string([]byte{byte(b)})), false
+	levelEnd := prefixEnd(s.prefix)
+	ends := make([][]byte, 0, 3)
+	if name := s.at[len(s.prefix):]; limit == 1 && s.keysAhead > s.keys.many {
+		// The last byte of name is not the child's: afterChild put it there.
+		for _, n := range []int{len(name) - 2, len(name) / 2} {
+			if n > 0 {
+				ends = append(ends, prefixEnd(s.prefix+name[:n]))
+			}
 		}
-		r, src, err := s.keys.rangeOn(ctx, &pb.RangeRequest{Key: from(start), RangeEnd: end, KeysOnly: true, Limit: int64(max(limit, 1))})
+	}
+	for _, end := range append(ends, levelEnd) {
+		whole := bytes.Equal(end, levelEnd)
+		if !whole && s.at >= string(end) {
+			continue
+		}
+		r, src, err := s.keys.rangeOn(ctx, &pb.RangeRequest{Key: from(s.at), RangeEnd: end, KeysOnly: true, Limit: int64(max(limit, 1))})
 		if err != nil {
 			return nil, err
 		}
 		s.level.Source = src
-		if len(r.Kvs) > 0 || last {
+		if whole {
+			s.keysAhead = r.Count
+		}
+		if len(r.Kvs) > 0 {
 			out := make([]string, len(r.Kvs))
 			for i, kv := range r.Kvs {
 				out[i] = string(kv.Key)
 			}
 			return out, nil
 		}
+		if whole {
+			break
+		}
 		s.at = string(end)
 	}
+	return nil, nil
 }
 
 // count counts the keys of a child while the scan goes on.

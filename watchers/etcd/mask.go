@@ -23,14 +23,13 @@ func mask(d Decoded, m map[string]any, reveal string) (_ Decoded, tail string) {
 	meta, _ := m["metadata"].(map[string]any)
 	switch {
 	case d.Kind == "Secret": // of any group: who calls it so means it
-		if a, _ := meta["annotations"].(map[string]any); a[lastApplied] != nil && reveal != wholeValue {
-			delete(a, lastApplied)
-			d.Note = join(d.Note, "The annotation last-applied-configuration is left out: it repeats the data.")
-		}
+		d.annotations(meta, reveal)
 		tail = d.fields(m, "data", reveal, unbase64)
 		tail += d.fields(m, "stringData", reveal, nil)
-		if b, _ := m["data"].(map[string]any); b == nil && m["data"] != nil {
-			d.whole(m, "data", reveal)
+		for _, field := range secretFields {
+			if b, _ := m[field].(map[string]any); b == nil && m[field] != nil {
+				d.whole(m, field, reveal)
+			}
 		}
 	case helmConfigMap(d, meta):
 		tail = d.fields(m, "data", reveal, nil)
