@@ -38,7 +38,9 @@ func Default() []Binding {
 	put(in(KeyTree, "etcd keys",
 		Binding{Keys: keys("right", "l"), Intent: KeysExpand, Help: "expand", Hint: true},
 		Binding{Keys: keys("left", "h"), Intent: KeysCollapse, Help: "collapse", Hint: true},
-		Binding{Keys: keys("x"), Intent: KeysReveal, Help: "reveal a masked value", Hint: true},
+	))
+	put(in(Value, "Value of a key",
+		Binding{Keys: keys("x"), Intent: KeysReveal, Help: "reveal the next masked value for 30 s", Hint: true},
 	))
 	put(in(Objects, "Objects",
 		Binding{Keys: keys("y"), Intent: YAML, Help: "YAML", Hint: true},

@@ -18,6 +18,7 @@ const (
 	Overview   Scope = "overview"
 	Scroll     Scope = "scroll" // moving in text
 	TextView   Scope = "text"   // YAML, describe, values
+	Value      Scope = "value"  // the value of a key, masked or not
 	LogView    Scope = "logs"
 	Dialog     Scope = "dialog"
 	Prompt     Scope = "prompt" // the command and the filter line
@@ -42,6 +43,7 @@ func Stacks() [][]Scope {
 		{Overview, Table, Global},
 		{Overview, Scroll, Global},
 		{TextView, Scroll, Global},
+		{Value, TextView, Scroll, Global},
 		{LogView, Scroll, Global},
 		{Dialog},
 		{Prompt},

@@ -20,31 +20,34 @@ import (
 
 // document is a text that is read once, and again on request: YAML, a description, the value of a key.
 type document struct {
-	env    *Env
-	ref    Ref
-	view   *text.View
-	read   func(ctx context.Context, reveal bool) (string, error)
-	paint  func(line string) []draw.Span
-	raw    string
-	at     time.Time // when raw was read; zero: not yet
-	err    error
-	search string
-	reveal bool // masked values are shown, until hideAt
-	hideAt time.Time
-	seq    int // of the newest read, so that a late answer to an earlier one is dropped
+	env     *Env
+	ref     Ref
+	view    *text.View
+	read    func(ctx context.Context, reveal string) (string, error)
+	paint   func(line string) []draw.Span
+	raw     string
+	at      time.Time // when raw was read; zero: not yet
+	err     error
+	search  string
+	reveal  string // which masked value is shown, until hideAt; empty: none
+	hideAt  time.Time
+	plain   string // what was read last with nothing revealed
+	plainAt time.Time
+	seq     int // of the newest read, so that a late answer to an earlier one is dropped
 }
 
 // docRead is the answer of a read.
 type docRead struct {
-	seq  int
-	text string
-	err  error
+	seq    int
+	reveal string
+	text   string
+	err    error
 }
 
 // revealFor is how long a revealed value stays on screen.
 const revealFor = 30 * time.Second
 
-func newDocument(env *Env, r Ref, paint func(string) []draw.Span, read func(context.Context, bool) (string, error)) *document {
+func newDocument(env *Env, r Ref, paint func(string) []draw.Span, read func(context.Context, string) (string, error)) *document {
 	d := &document{env: env, ref: r, view: text.NewView(env.Theme), read: read, paint: paint}
 	d.view.SetEmpty(safe.Lit("reading…"))
 	return d
@@ -55,7 +58,7 @@ func newYAML(env *Env, r Ref) (Pane, error) {
 	if k == nil {
 		return nil, errors.New("reading YAML: there is no API server; the stored object can be read under :keys")
 	}
-	return newDocument(env, r, yamlLine, func(ctx context.Context, _ bool) (string, error) {
+	return newDocument(env, r, yamlLine, func(ctx context.Context, _ string) (string, error) {
 		return fetchYAML(ctx, k, r.Object)
 	}), nil
 }
@@ -65,7 +68,7 @@ func newDescribe(env *Env, r Ref) (Pane, error) {
 	if k == nil {
 		return nil, errors.New("describing: there is no API server; the stored object can be read under :keys")
 	}
-	return newDocument(env, r, describeLine, func(context.Context, bool) (string, error) {
+	return newDocument(env, r, describeLine, func(context.Context, string) (string, error) {
 		return fetchDescription(k, r.Object)
 	}), nil
 }
@@ -76,10 +79,16 @@ func (d *document) Open() {}
 // Close implements Pane: what was revealed is masked again.
 func (d *document) Close() { d.hide() }
 
+// hide shows again what was read with nothing revealed. A revealing read that is under way comes too late.
 func (d *document) hide() {
-	if d.reveal {
-		d.reveal, d.raw, d.at = false, "", time.Time{}
-		d.view.SetLines(nil)
+	if d.reveal == "" {
+		return
+	}
+	d.seq++
+	d.reveal, d.raw, d.at = "", "", d.plainAt
+	d.view.SetLines(nil)
+	if !d.plainAt.IsZero() {
+		d.show(d.plain)
 	}
 }
 
@@ -92,7 +101,7 @@ func (d *document) Refresh() tea.Cmd {
 	seq, reveal := d.seq, d.reveal
 	return d.env.Read(d, "reading "+d.ref.View, func(ctx context.Context) any {
 		s, err := d.read(ctx, reveal)
-		return docRead{seq, s, err}
+		return docRead{seq, reveal, s, err}
 	})
 }
 
@@ -107,24 +116,29 @@ func (d *document) Update(msg any) tea.Cmd {
 		return nil
 	}
 	d.at = d.env.Now()
-	if r.text == d.raw {
-		return nil
+	if r.reveal == "" {
+		d.plain, d.plainAt = r.text, d.at
 	}
-	d.raw = r.text
-	lines := strings.Split(strings.TrimRight(r.text, "\n"), "\n")
+	if r.text != d.raw {
+		d.show(r.text)
+	}
+	return nil
+}
+
+func (d *document) show(text string) {
+	d.raw = text
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	spans := make([][]draw.Span, len(lines))
 	for i, l := range lines {
 		spans[i] = d.paint(l)
 	}
 	d.view.SetLines(spans)
-	return nil
 }
 
 // Sync implements Pane: a revealed value is masked again when its time is over.
 func (d *document) Sync() bool {
-	if d.reveal && d.env.Now().After(d.hideAt) {
+	if d.reveal != "" && d.env.Now().After(d.hideAt) {
 		d.hide()
-		d.view.SetEmpty(safe.Lit("masked again; x reveals, Ctrl-R reads again"))
 		return true
 	}
 	return false

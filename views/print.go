@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"sigs.k8s.io/yaml"
 
 	"fathom/internal/safe"
@@ -59,6 +60,12 @@ func Print(ctx context.Context, p Pane, f Format, w io.Writer) error {
 	}
 	p.Open()
 	defer p.Close()
+	switch s := p.(type) {
+	case allReader:
+		settle(s.readAll())
+	case Starter:
+		settle(s.Start())
+	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -80,6 +87,24 @@ func Print(ctx context.Context, p Pane, f Format, w io.Writer) error {
 			return fmt.Errorf("printing %s: %s; fathom doctor says what can be reached", p.Ref().View, why)
 		case <-tick.C:
 		}
+	}
+}
+
+// allReader is a pane that reads a page at a time for the screen, and everything for print.
+type allReader interface{ readAll() tea.Cmd }
+
+// settle runs a pane's commands one after the other, as the screen would.
+func settle(cmd tea.Cmd) {
+	for cmd != nil {
+		m, ok := cmd().(PaneMsg)
+		if !ok {
+			return
+		}
+		u, ok := m.To.(Updater)
+		if !ok {
+			return
+		}
+		cmd = u.Update(m.Msg)
 	}
 }
 

@@ -74,7 +74,9 @@ type Watch struct {
 }
 
 // NewWatch starts a watch. It ends with Close, or with the group.
-func NewWatch(g *run.Group, e *cluster.Etcd, o WatchOptions) *Watch { return newWatch(g, e, o, usualWatch) }
+func NewWatch(g *run.Group, e *cluster.Etcd, o WatchOptions) *Watch {
+	return newWatch(g, e, o, usualWatch)
+}
 
 func newWatch(g *run.Group, e *cluster.Etcd, o WatchOptions, t watchTiming) *Watch {
 	if o.Ring <= 0 {

@@ -1,0 +1,275 @@
+package views
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"fathom/internal/safe"
+	"fathom/keymap"
+	"fathom/theme"
+	"fathom/ui/draw"
+	"fathom/ui/text"
+	"fathom/ui/tree"
+	"fathom/watchers/etcd"
+)
+
+// Do implements Pane.
+func (p *keyTree) Do(in keymap.Intent) tea.Cmd {
+	if moveTree(p.tree, in) {
+		return p.look()
+	}
+	id, kind, ok := p.tree.Cursor()
+	if !ok {
+		return nil
+	}
+	switch in {
+	case keymap.Enter, keymap.KeysExpand:
+		return p.enter(id, kind, in)
+	case keymap.KeysCollapse:
+		p.collapse(id, kind)
+		return p.look()
+	}
+	return nil
+}
+
+// moveTree carries out the intents that every tree knows.
+func moveTree(t *tree.Tree, in keymap.Intent) bool {
+	switch in {
+	case keymap.Down:
+		t.Move(1)
+	case keymap.Up:
+		t.Move(-1)
+	case keymap.Top:
+		t.Top()
+	case keymap.Bottom:
+		t.Bottom()
+	case keymap.PageDown:
+		t.Page(1)
+	case keymap.PageUp:
+		t.Page(-1)
+	default:
+		return false
+	}
+	return true
+}
+
+// enter opens what is under the cursor: a prefix, a value, the next page, or what could not be read before.
+func (p *keyTree) enter(id string, kind tree.Kind, in keymap.Intent) tea.Cmd {
+	c, isNode := p.nodes[id]
+	if kind != tree.IsNode { // the row stands for children of id
+		return p.fetchOn(id, kind)
+	}
+	switch {
+	case !isNode:
+		return nil
+	case c.Leaf && in == keymap.Enter:
+		return open(Ref{View: "value", Object: Object{Key: c.Key}})
+	case c.Leaf:
+		return nil
+	case p.tree.Open(id) && in == keymap.Enter:
+		p.collapse(id, kind)
+		return p.look()
+	case p.tree.Open(id):
+		p.tree.Move(1)
+		return p.look()
+	}
+	p.open[c.Key] = true
+	if p.tree.Expand(id) {
+		return p.read(c.Key, "")
+	}
+	return nil
+}
+
+// fetchOn goes on where the children of a node end so far.
+func (p *keyTree) fetchOn(id string, kind tree.Kind) tea.Cmd {
+	prefix := p.base
+	if id != tree.Root {
+		prefix = strings.TrimPrefix(id, "p")
+	}
+	after := ""
+	if l := p.levels[prefix]; l != nil && len(l.children) > 0 && l.more {
+		after = l.children[len(l.children)-1].Key
+	}
+	switch {
+	case kind == tree.IsMore && p.tree.More(id), kind == tree.IsFailed && p.tree.Expand(id):
+		return p.read(prefix, after)
+	}
+	return nil
+}
+
+// collapse closes the node under the cursor, or goes to its parent when there is nothing to close.
+func (p *keyTree) collapse(id string, kind tree.Kind) {
+	if kind == tree.IsNode && p.tree.Collapse(id) {
+		delete(p.open, p.nodes[id].Key)
+		return
+	}
+	if kind != tree.IsNode && id != tree.Root {
+		p.tree.MoveTo(id)
+		return
+	}
+	if parent, ok := p.tree.Parent(id); ok && parent != tree.Root {
+		p.tree.MoveTo(parent)
+	}
+}
+
+// Click implements Clicker: a click selects, a click on the selected row opens it.
+func (p *keyTree) Click(_, y int) tea.Cmd {
+	id, kind, ok := p.tree.RowAt(y)
+	if !ok {
+		return nil
+	}
+	if cur, k, _ := p.tree.Cursor(); cur == id && k == kind {
+		return p.Do(keymap.Enter)
+	}
+	if kind == tree.IsNode {
+		p.tree.MoveTo(id)
+		return p.look()
+	}
+	return p.enter(id, kind, keymap.Enter)
+}
+
+// Wheel implements Clicker.
+func (p *keyTree) Wheel(lines int) tea.Cmd {
+	p.tree.Move(lines)
+	return p.look()
+}
+
+// previewWidth is the width from which on the value under the cursor is shown beside the tree.
+const previewWidth = 118
+
+// keyPreview is the value of the key under the cursor, beside the tree.
+type keyPreview struct {
+	view    *text.View
+	wanted  bool   // there is room for it
+	key     string // whose value is shown; empty: none
+	reading bool
+}
+
+// previewRead is the answer of a read for the preview.
+type previewRead struct {
+	key, text string
+	err       error
+}
+
+func newPreview(env *Env) *text.View {
+	v := text.NewView(env.Theme)
+	v.SetWrap(true)
+	return v
+}
+
+// look reads the value under the cursor, if there is room for it. One read at a time: who holds a key down to move reads what is
+// passed by now and then.
+func (p *keyTree) look() tea.Cmd {
+	c, ok := p.leaf()
+	if !ok || !p.preview.wanted || p.preview.reading || p.preview.key == c.Key {
+		return nil
+	}
+	p.preview.reading = true
+	return p.env.Read(p, "reading a value", func(ctx context.Context) any {
+		s, _, err := readValue(ctx, p.keys, c.Key, "")
+		return previewRead{c.Key, s, err}
+	})
+}
+
+// leaf is the key under the cursor.
+func (p *keyTree) leaf() (etcd.Child, bool) {
+	id, kind, ok := p.tree.Cursor()
+	c, known := p.nodes[id]
+	return c, ok && known && kind == tree.IsNode && c.Leaf
+}
+
+func (p *keyTree) previewed(m previewRead) tea.Cmd {
+	p.preview.reading = false
+	if c, ok := p.leaf(); !ok || c.Key != m.key {
+		return p.look()
+	}
+	p.preview.key = m.key
+	s := m.text
+	switch {
+	case errors.Is(m.err, etcd.ErrNoKey):
+		s = "the key is gone; Ctrl-R reads the tree again"
+	case m.err != nil:
+		s = m.err.Error()
+	}
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	spans := make([][]draw.Span, len(lines))
+	for i, l := range lines {
+		spans[i] = yamlLine(l)
+	}
+	p.preview.view.SetLines(spans)
+	p.preview.view.Top()
+	return nil
+}
+
+// Draw implements Pane.
+func (p *keyTree) Draw(a draw.Area, focused bool) {
+	p.preview.wanted = a.W() >= previewWidth
+	if !p.preview.wanted {
+		p.tree.Draw(a, focused)
+		return
+	}
+	w := a.W() * 2 / 5
+	p.tree.Draw(a.Sub(draw.Rect{W: w, H: a.H()}), focused)
+	for y := range a.H() {
+		a.Glyph(w, y, theme.Border, p.env.Theme.Glyphs().Vertical)
+	}
+	right := a.Sub(draw.Rect{X: w + 2, W: a.W() - w - 3, H: a.H()})
+	if c, ok := p.leaf(); ok && c.Key == p.preview.key {
+		p.preview.view.Draw(right, false)
+		return
+	}
+	p.drawAbout(right)
+}
+
+// drawAbout says what is under the cursor where there is no value to show.
+func (p *keyTree) drawAbout(a draw.Area) {
+	id, kind, ok := p.tree.Cursor()
+	c, known := p.nodes[id]
+	if !ok || !known || kind != tree.IsNode {
+		return
+	}
+	a.Text(0, 0, theme.Key, safe.Bounded(c.Key, max(a.W(), 1)))
+	if c.Leaf {
+		what := safe.Lit("Enter shows its value")
+		if p.preview.reading {
+			what = safe.Lit("reading…")
+		}
+		a.Text(0, 1, theme.Dim, what)
+		return
+	}
+	a.Text(0, 1, theme.Default, safe.Sprintf("%d keys", c.Count))
+	a.Text(0, 2, theme.Dim, safe.Sprintf("read from %s at revision %d", p.source.Member, p.source.Revision))
+}
+
+// Print implements Printer: the children of the prefix.
+func (p *keyTree) Print(bool) (Printed, bool, error) {
+	if p.keys == nil {
+		return Printed{}, false, fmt.Errorf("not available: %s", noEtcd(p.env))
+	}
+	if p.err != nil {
+		return Printed{}, false, p.err
+	}
+	l := p.levels[p.base]
+	if l == nil {
+		return Printed{}, false, nil
+	}
+	out := Printed{Titles: []string{"NAME", "KEYS", "KEY"}, Keys: []string{"name", "key", "count", "leaf"}}
+	for _, c := range l.children {
+		if !p.passes(c) {
+			continue
+		}
+		count, name := fmt.Sprint(c.Count), c.Name
+		if !c.Leaf {
+			name += etcd.Separator
+		} else {
+			count = "-"
+		}
+		out.Rows = append(out.Rows, []string{name, count, c.Key})
+		out.Values = append(out.Values, []any{c.Name, c.Key, c.Count, c.Leaf})
+	}
+	return out, true, nil
+}
