@@ -374,9 +374,6 @@ func (p overviewPainter) listLine(a draw.Area, y int, r overviewRow, w [3]int) {
 		x += w[0] + 1
 	}
 	name, status := draw.Span{Text: safe.Bounded(l.name, 80), Style: theme.Strong}, draw.Span{Text: safe.Bounded(l.status, 80), Style: style}
-	if l.plain {
-		status.Style = theme.Default
-	}
 	if r.sec.swap {
 		name, status = status, name
 		status.Style = theme.Default

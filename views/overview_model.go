@@ -62,7 +62,6 @@ type overviewLine struct {
 	stack   []chart.Part
 	stale   string // how old the part is, when it is stale
 	repeats bool   // detail says what the list says, and is not needed beside it
-	plain   bool   // status needs no colour: the level is the list's, not the line's own
 }
 
 func n64(n int64) *int64 { return &n }

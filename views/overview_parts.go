@@ -126,6 +126,8 @@ func leaseLine(l watchers.Lease, now time.Time) overviewLine {
 	switch {
 	case !l.Found && l.Err == "":
 		out.level, out.status = theme.Pending, "waiting"
+	case !l.Found && strings.Contains(l.Err, "forbidden"):
+		out.level, out.status, out.detail = theme.Default, "denied", "you may not get leases in kube-system"
 	case !l.Found:
 		out.level, out.status, out.detail = theme.Default, "unknown", "its lease: "+l.Err
 	case l.Expired():
@@ -137,7 +139,8 @@ func leaseLine(l watchers.Lease, now time.Time) overviewLine {
 		out.level, out.status = theme.Good, "ok"
 		out.detail = "renewed " + Age(max(0, now.Sub(l.Renewed))) + " ago · " + l.Holder
 		if l.Err != "" {
-			out.level, out.stale = theme.Warn, aged(watchers.State{Phase: watchers.Stale, Since: l.CheckedAt}, now)
+			out.level, out.status = theme.Warn, "unknown"
+			out.stale = aged(watchers.State{Phase: watchers.Stale, Since: l.CheckedAt}, now)
 		}
 	}
 	return out
@@ -171,7 +174,8 @@ func (d *overviewData) nodesSection(now time.Time) overviewSection {
 		if severity(level) > severity(l.level) {
 			l.level = level
 		}
-		s.list = append(s.list, overviewLine{id: "nodes/" + word, level: level, lead: fmt.Sprint(n), name: word, value: n64(int64(n)), ref: &ref})
+		s.list = append(s.list, overviewLine{id: "nodes/" + word, level: level, name: word, status: fmt.Sprintf("%d of %d", n, c.Total),
+			kind: "Node", value: n64(int64(n)), total: l.total, ref: &ref})
 		l.detail = join(l.detail, fmt.Sprintf("%d %s", n, word))
 	}
 	l.level = theme.Good
@@ -227,7 +231,7 @@ func classGlyph(th *theme.Theme, c watchers.PodClass) rune {
 }
 
 func (d *overviewData) podsSection(th *theme.Theme, now time.Time) overviewSection {
-	s := overviewSection{key: "pods", title: "Pods"}
+	s := overviewSection{key: "pods", title: "Pods", swap: true}
 	l := overviewLine{id: "pods", name: "pods", ref: &Ref{View: "pods", Namespace: d.namespace}}
 	st := d.part(watchers.Key{GVR: watchers.Pods(), Namespace: d.namespace})
 	var ok bool
@@ -253,11 +257,11 @@ func (d *overviewData) podsSection(th *theme.Theme, now time.Time) overviewSecti
 		case watchers.PodPending, watchers.PodNotReady:
 			level = theme.Warn
 		}
-		if severity(level) > 0 {
-			s.issue = joinWith(s.issue, ", ", fmt.Sprintf("%s %s", plural(n, "pod"), class))
-		}
-		if severity(level) > severity(l.level) {
+		if severity(level) > severity(l.level) { // the worst come first
 			l.level = level
+		}
+		if level == l.level && level != theme.Good {
+			s.issue = joinWith(s.issue, ", ", fmt.Sprintf("%s %s", plural(n, "pod"), class))
 		}
 	}
 	for _, pr := range c.Problems {
@@ -276,8 +280,8 @@ func (d *overviewData) podsSection(th *theme.Theme, now time.Time) overviewSecti
 				return ok && p.Class == watchers.PodNotReady
 			}}
 		}
-		s.list = append(s.list, overviewLine{id: "problem/" + pr.Status, level: classStyle(pr.Class), lead: fmt.Sprint(pr.Count), name: pr.Status,
-			status: name, detail: firstOf(pr.First.Unscheduled, pr.First.Message), value: n64(int64(pr.Count)), kind: "Pod", ref: &ref, plain: true})
+		s.list = append(s.list, overviewLine{id: "problem/" + pr.Status, level: classStyle(pr.Class), lead: fmt.Sprint(pr.Count), name: name,
+			status: pr.Status, detail: firstOf(pr.First.Unscheduled, pr.First.Message), value: n64(int64(pr.Count)), kind: "Pod", ref: &ref})
 	}
 	slices.SortStableFunc(s.list, func(a, b overviewLine) int { return cmp.Compare(severity(b.level), severity(a.level)) })
 	s.compact = len(s.list)

@@ -310,8 +310,8 @@ func TestOverviewPrint(t *testing.T) {
 
 func TestOverviewEverySize(t *testing.T) {
 	for _, d := range []overviewData{overviewFixture(), {}, {api: true}} {
-		for w := 0; w < 130; w += 7 {
-			for h := 0; h < 30; h += 3 {
+		for w := 0; w < 130; w += 11 {
+			for h := 0; h < 30; h += 4 {
 				p := overviewPane(t, w%2 == 0, d)
 				frameOf(p, p.env.Theme, w, h)
 				for _, in := range []keymap.Intent{keymap.Down, keymap.Bottom, keymap.PageUp, keymap.PageDown, keymap.ScrollRight, keymap.ScrollLeft, keymap.Top, keymap.Enter} {

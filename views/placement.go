@@ -347,8 +347,11 @@ func (p *placement) Wheel(lines int) tea.Cmd {
 
 // workloadName names what a pod belongs to.
 func workloadName(p *watchers.PodRow) string {
-	if p.Workload.Name == "" {
+	switch {
+	case p.Workload.Name == "":
 		return p.Namespace + "/" + p.Name
+	case p.Workload.Kind == "Node":
+		return "static pods"
 	}
 	return p.Namespace + "/" + p.Workload.Name
 }
@@ -366,7 +369,7 @@ func nodeWords(n *watchers.NodePods) string {
 		w = append(w, "cordoned")
 	}
 	for _, c := range n.Node.Conditions {
-		if !strings.HasPrefix(c, "Ready") {
+		if !strings.HasPrefix(c, "Ready") && (n.Node.Ready || !strings.HasSuffix(c, "=Unknown")) { // of a node that is silent all are
 			w = append(w, c)
 		}
 	}

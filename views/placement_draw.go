@@ -248,25 +248,38 @@ func gauges(have, of watchers.Amount) [3]resourceGauge {
 		return resourceGauge{name, chart.Gauge{Value: float64(v), Total: float64(t), WarnAt: 0.8, BadAt: 0.95, Label: safe.String(label)}}
 	}
 	return [3]resourceGauge{
-		g("cpu", have.MilliCPU, of.MilliCPU, CPU(have.MilliCPU)+"/"+CPU(of.MilliCPU)),
+		g("cpu", have.MilliCPU, of.MilliCPU, short(have.MilliCPU, of.MilliCPU, 1000, "")),
 		g("memory", have.Memory, of.Memory, shortBytes(have.Memory, of.Memory)),
-		g("pods", have.Pods, of.Pods, fmt.Sprintf("%d/%d", have.Pods, of.Pods)),
+		g("pods", have.Pods, of.Pods, short(have.Pods*1000, of.Pods*1000, 1000, "")),
 	}
 }
 
-// shortBytes is "10.5/64Gi": both numbers in the unit that suits the second.
-func shortBytes(have, total int64) string {
-	unit, div := "Mi", float64(1<<20)
-	switch {
-	case total >= 1<<40:
-		unit, div = "Ti", 1<<40
-	case total >= 1<<30:
-		unit, div = "Gi", 1<<30
-	}
+// short is "0.8/3.9" or "10/64Gi": both numbers in the unit of the second, with a decimal only where it matters.
+func short(have, total int64, unit float64, name string) string {
 	f := func(n int64) string {
-		return strings.TrimSuffix(strconv.FormatFloat(float64(n)/div, 'f', 1, 64), ".0")
+		v := float64(n) / unit
+		switch {
+		case n > 0 && v < 0.05:
+			return "<0.1"
+		case v >= 9.95:
+			return strconv.FormatFloat(v, 'f', 0, 64)
+		}
+		return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
 	}
-	return f(have) + "/" + f(total) + unit
+	if total == 0 { // a node that was not seen
+		return f(have) + name
+	}
+	return f(have) + "/" + f(total) + name
+}
+
+func shortBytes(have, total int64) string {
+	switch most := max(have, total); {
+	case most >= 10<<40:
+		return short(have, total, 1<<40, "Ti")
+	case most >= 1<<30:
+		return short(have, total, 1<<30, "Gi")
+	}
+	return short(have, total, 1<<20, "Mi")
 }
 
 // columns of a node in one line: where the amounts begin, and how wide they are.
@@ -391,7 +404,7 @@ func (p *placement) drawCard(a draw.Area, n *watchers.NodePods) {
 		return
 	}
 	y, at := 1+p.lay.podRow, cardGutter
-	names, labels := [3]string{"cpu ", "mem ", "pods "}, [3]int{8, 9, 7}
+	names, labels := [3]string{"cpu ", "mem ", "pods "}, [3]int{7, 8, 7}
 	// The bars share what the words leave; the one of the pods is the first to go.
 	const sign, gap = 3, 1
 	room := a.W() - cardGutter
@@ -469,6 +482,9 @@ func (p *placement) drawPending(a draw.Area, focused bool) {
 		reason := pendingReason(pod)
 		if _, rest, ok := strings.Cut(reason, "nodes are available: "); ok { // that none of them is, is known
 			reason = rest
+		}
+		for _, more := range []string{". no new claims to deallocate", ". preemption: "} { // the line at the bottom has it all
+			reason, _, _ = strings.Cut(reason, more)
 		}
 		c.TextAligned(cardGutter+8+names, 0, a.W(), draw.Left, theme.Default, safe.Bounded(reason, 400))
 		if len(p.pic.nodes)+p.lay.ptop+i == p.pos {

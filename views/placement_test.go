@@ -308,8 +308,8 @@ func TestPlacementEverySize(t *testing.T) {
 	none := placementPane(t, false, &watchers.Placement{}, "")
 	pendingOnly := placementFixture(0, 0, 0)
 	for _, p := range []*placement{placementPane(t, true, placementFixture(3, 4, 60), ""), none, placementPane(t, false, pendingOnly, "")} {
-		for w := 0; w < 260; w += 9 {
-			for h := 0; h < 40; h += 3 {
+		for w := 0; w < 260; w += 17 {
+			for h := 0; h < 40; h += 5 {
 				frameOf(p, p.env.Theme, w, h)
 				for _, in := range []keymap.Intent{keymap.Bottom, keymap.Up, keymap.PageUp, keymap.PageDown, keymap.Top, keymap.ScrollRight, keymap.Down, keymap.Enter} {
 					p.Do(in)
