@@ -79,7 +79,7 @@ func overviewFixture() overviewData {
 			Quorum: etcd.Quorum{Has: true, Voters: 3, Reachable: 2, Leader: 2, LeaderName: "etcd-2", Term: 4}}}
 }
 
-// healthy is a cluster with nothing to say.
+// healthyFixture is a cluster with nothing to say.
 func healthyFixture() overviewData {
 	d := overviewFixture()
 	o := *d.pic.Value
