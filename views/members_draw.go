@@ -66,7 +66,7 @@ func (p *members) drawSummary(a draw.Area, now time.Time) int {
 	case !q.Has:
 		say(theme.Bad, "%c no quorum %d/%d", g.Bad, q.Reachable, q.Voters)
 		say(theme.Bad, "%s", q.Why)
-	case q.Reachable < q.Voters:
+	case q.CanLose < (q.Voters-1)/2:
 		say(theme.Warn, "%c quorum %d/%d", g.Warn, q.Reachable, q.Voters)
 	default:
 		say(theme.Good, "%c quorum %d/%d", g.Good, q.Reachable, q.Voters)

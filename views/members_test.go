@@ -92,7 +92,7 @@ func TestGoldenMembers(t *testing.T) {
 	quorumLost.Quorum = etcd.Quorum{Voters: 3, Reachable: 1, Term: 8, Changes: 1, Why: "no member that answers knows a leader"}
 	quorumLost.Findings = nil
 	neverReached := &etcd.Snapshot{Gen: 1, Polled: true, At: pictureNow, State: watchers.State{Phase: watchers.Connecting},
-		Quorum: etcd.Quorum{Voters: 1, Why: "no voting member answers"},
+		Quorum:  etcd.Quorum{Voters: 1, Why: "no voting member answers"},
 		Members: []*etcd.MemberRow{{Endpoint: "https://10.0.0.1:2379", Role: etcd.Unreachable, Polled: true, Errors: []string{"no answer within 1s"}}}}
 	for name, c := range map[string]struct {
 		snap *etcd.Snapshot

@@ -25,6 +25,7 @@ type model struct {
 	refused map[string]string
 	// round grows with every change of the leader: the member list may have changed with it.
 	round   int
+	polled  bool // Snapshot.Polled
 	lead    leadership
 	since   map[string]time.Time // when the findings that hold now began
 	events  []Finding            // what happened once and stays true: a term that went back
@@ -47,6 +48,7 @@ type conn struct {
 	list      []*pb.Member
 	listAt    time.Time // when the list was asked for last
 	listRound int
+	askedList bool // and it was told, or not, at least once
 }
 
 // known is what a member said last, through whichever endpoint.
@@ -158,10 +160,11 @@ func (m *model) speaksFor(c *conn) bool {
 	return m.conns[i] == c
 }
 
+// sample adds to the history. Published rows share its array, of which they see what was there when they were made: nothing in it
+// is ever written twice.
 func (k *known) sample(s Sample) {
 	h := k.row.History
-	h = h[max(0, len(h)-HistoryLen+1):]
-	k.row.History = append(slices.Clone(h), s) // published rows keep theirs
+	k.row.History = append(h[max(0, len(h)-HistoryLen+1):], s)
 }
 
 // lag is how far a member is behind: what the leader knew to be committed before the member was asked, less what the member had
@@ -239,10 +242,11 @@ func (m *model) wantsList(c *conn, now time.Time, every time.Duration) bool {
 	return true
 }
 
-// listed takes a member list. The leader's is believed; without it, that of whoever answered last.
+// listed takes a member list; none when the member did not tell. The leader's is believed; without it, that of whoever answered last.
 func (m *model) listed(c *conn, list []*pb.Member) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	c.askedList = true
 	if len(list) == 0 {
 		return
 	}
@@ -264,6 +268,11 @@ func (m *model) unknownURLs() []string {
 	if slices.ContainsFunc(m.conns, func(c *conn) bool { return !c.polled }) {
 		return nil
 	}
+	return m.missingURLs()
+}
+
+// missingURLs does not wait. m.mu is held.
+func (m *model) missingURLs() []string {
 	var out []string
 	for _, l := range m.list {
 		if slices.ContainsFunc(m.conns, func(c *conn) bool { return c.id == l.ID }) {

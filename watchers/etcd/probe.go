@@ -62,9 +62,9 @@ func (w *Watcher) list(ctx context.Context, c *conn) {
 	// Not clientv3's Cluster: that one repeats the call on its own until the deadline.
 	r, err := pb.NewClusterClient(c.member.Client().ActiveConnection()).MemberList(ctx, &pb.MemberListRequest{})
 	if err != nil {
-		return // another member's will do, and this one is asked again
+		r = nil // another member's will do, and this one is asked again
 	}
-	w.model.listed(c, r.Members)
+	w.model.listed(c, r.GetMembers())
 	w.changed()
 }
 

@@ -13,7 +13,7 @@ type Quorum struct {
 	Why         string // when it has none: why; untrusted text
 	Voters      int    // members with a vote; of an unknown member list: the endpoints
 	Reachable   int    // voters that answered when last asked
-	CanLose     int    // how many more of the reachable voters may fail; 0 when there is no quorum
+	CanLose     int    // how many of the voters that follow the leader may still fail; 0 when there is no quorum
 	Leader      uint64 // member ID; 0: none that most of the reachable voters agree on
 	LeaderName  string // untrusted text
 	Term        uint64 // the highest term that a reachable member reports
@@ -61,9 +61,10 @@ func quorum(rows []*MemberRow, now time.Time, fresh time.Duration) Quorum {
 			}
 		}
 	}
+	following := 0
 	for v, n := range votes {
 		if 2*n > q.Reachable {
-			q.Leader = v.leader
+			q.Leader, following = v.leader, n
 		}
 	}
 	majority := q.Voters/2 + 1
@@ -80,7 +81,7 @@ func quorum(rows []*MemberRow, now time.Time, fresh time.Duration) Quorum {
 		q.Why = fmt.Sprintf("only %d of %d voting members answer, and none of them a linearizable read", q.Reachable, q.Voters)
 	default:
 		q.Has = true
-		q.CanLose = max(0, q.Reachable-majority)
+		q.CanLose = max(0, following-majority) // who answers us and is cut off from the leader is lost already
 	}
 	for _, r := range rows {
 		if r.MemberID == q.Leader && q.Leader != 0 {
@@ -110,11 +111,11 @@ func (m *model) follow(q *Quorum, now time.Time) {
 func (m *model) snapshot(now time.Time, fresh time.Duration) *Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := &Snapshot{Gen: m.gen + 1, At: now, Polled: len(m.conns) > 0, ClusterID: m.clusterID()}
+	m.polled = m.polled || m.complete()
+	s := &Snapshot{Gen: m.gen + 1, At: now, Polled: m.polled, ClusterID: m.clusterID()}
 	any := false
 	for _, c := range m.conns {
 		any = any || c.polled
-		s.Polled = s.Polled && c.polled
 		s.Kine = s.Kine || c.ok && c.id == 0
 	}
 	if !any {
@@ -131,6 +132,17 @@ func (m *model) snapshot(now time.Time, fresh time.Duration) *Snapshot {
 	}
 	s.State = m.judge(s, now)
 	return s
+}
+
+// complete reports whether every endpoint was polled, and those that the member list told of too. m.mu is held.
+func (m *model) complete() bool {
+	for _, c := range m.conns {
+		k := m.known[c.key]
+		if !c.polled || m.list == nil && c.ok && c.id != 0 && !c.askedList && !k.row.IsLearner {
+			return false
+		}
+	}
+	return len(m.conns) > 0 && len(m.missingURLs()) == 0
 }
 
 // kine says why there is no raft to show.

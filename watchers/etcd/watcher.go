@@ -24,7 +24,7 @@ type Snapshot struct {
 	Findings []Finding // the worst first
 	State    watchers.State
 	At       time.Time // when it was built
-	// Polled is set once every member has answered, or did not in time, at least once.
+	// Polled is set once every member has answered, or did not in time, at least once: also those of the member list.
 	Polled bool
 	// ClusterID is the cluster that most reachable members belong to; 0: not known.
 	ClusterID uint64
