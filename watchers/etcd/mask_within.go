@@ -52,6 +52,9 @@ func maskWithin(d Decoded, v any, reveal string) (Decoded, any) {
 	}
 	slices.Sort(d.Keys)
 	d.Keys = slices.Compact(d.Keys)
+	if len(d.Keys) > 1 { // what has names is revealed by name, never all of it at once because a part has none
+		d.Keys = slices.DeleteFunc(d.Keys, func(k string) bool { return k == wholeValue })
+	}
 	return d, v
 }
 

@@ -80,6 +80,17 @@ func TestSecretsElsewhere(t *testing.T) {
 	}
 }
 
+// TestNamedValuesAreRevealedByName: a part that has no name is no reason to offer everything at once.
+func TestNamedValuesAreRevealedByName(t *testing.T) {
+	b := hushStored(t, "Secret", &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "x", Annotations: map[string]string{"backup.example/before": `{"data":{}}`}},
+		Data:       map[string][]byte{"p": []byte(hush), "user": []byte("jane")},
+	})
+	if d := Decode("/registry/secrets/a/x", b, DecodeOptions{Reveal: "user"}); !slices.Equal(d.Keys, []string{"p", "user"}) || tells(d) || !strings.Contains(d.Text, "jane") {
+		t.Errorf("%+v", d)
+	}
+}
+
 // TestKeyOfSecrets: what is stored among the Secrets is masked even when it is none, under any prefix.
 func TestKeyOfSecrets(t *testing.T) {
 	for name, value := range map[string][]byte{
