@@ -29,7 +29,8 @@ type members struct {
 	filter Filter
 	sort   string // key of the column
 	desc   bool
-	tableY int // where the table was drawn last
+	zoomed bool // the selected member has the room of the table
+	tableY int  // where the table was drawn last
 }
 
 func newMembers(env *Env, r Ref) (Pane, error) {
@@ -190,6 +191,9 @@ func (p *members) Do(in keymap.Intent) tea.Cmd {
 		return nil
 	}
 	switch in {
+	case keymap.Enter:
+		p.zoomed = !p.zoomed
+		return nil
 	case keymap.Wide:
 		p.wide = !p.wide
 		p.resorted()
@@ -283,6 +287,9 @@ func (p *members) Unmark() { p.table.ClearMarks() }
 
 // Click implements Clicker.
 func (p *members) Click(_, y int) tea.Cmd {
+	if p.zoomed {
+		return nil
+	}
 	if id, ok := p.table.RowAt(y - p.tableY); ok {
 		p.table.MoveTo(id)
 	}

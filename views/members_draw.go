@@ -28,6 +28,10 @@ func (p *members) Draw(a draw.Area, focused bool) {
 	}
 	now := p.env.Now()
 	y := p.drawSummary(a, now)
+	if m := p.selected(); m != nil && p.zoomed {
+		p.drawDetail(a.Sub(draw.Rect{Y: y, W: a.W(), H: a.H() - y}), m, now)
+		return
+	}
 	p.tableY = y
 	rows := max(len(p.rows), 1) + 1 // with its header
 	rest := a.H() - y - rows
@@ -36,12 +40,20 @@ func (p *members) Draw(a draw.Area, focused bool) {
 		return
 	}
 	p.table.Draw(a.Sub(draw.Rect{Y: y, W: a.W(), H: rows}), focused)
+	if m := p.selected(); m != nil {
+		p.drawDetail(a.Sub(draw.Rect{Y: y + rows + 1, W: a.W(), H: rest - 1}), m, now)
+	}
+}
+
+// selected is the member under the cursor.
+func (p *members) selected() *etcd.MemberRow {
 	id, _ := p.table.Cursor()
 	for _, m := range p.rows {
 		if m.ID() == id {
-			p.drawDetail(a.Sub(draw.Rect{Y: y + rows + 1, W: a.W(), H: rest - 1}), m, now)
+			return m
 		}
 	}
+	return nil
 }
 
 // drawSummary says whether the cluster can commit and what is the matter with it, and returns the line after.

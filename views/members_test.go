@@ -220,6 +220,23 @@ func TestMembersNeverIdentified(t *testing.T) {
 	}
 }
 
+func TestMembersZoom(t *testing.T) {
+	p := membersPane(t, false, membersFixture())
+	small := frame(p, 60, 9)
+	if strings.Contains(small, "in use") || !strings.Contains(small, "etcd-3") {
+		t.Fatalf("the rows come first where there is no room for more:\n%s", small)
+	}
+	p.Do(keymap.Enter)
+	p.Do(keymap.Down)
+	if out := frame(p, 60, 9); !strings.Contains(out, "etcd-2 follower") || !strings.Contains(out, "in use") || strings.Contains(out, "was follower") {
+		t.Errorf("Enter shows the selected member in the place of the rows:\n%s", out)
+	}
+	p.Do(keymap.Enter)
+	if out := frame(p, 60, 9); !strings.Contains(out, "was follower") {
+		t.Errorf("and once more goes back:\n%s", out)
+	}
+}
+
 func TestMembersPrint(t *testing.T) {
 	p := membersPane(t, false, membersFixture())
 	out, ready, err := p.Print(false)

@@ -356,7 +356,7 @@ func (m *model) rows() []*MemberRow {
 	seen := map[string]bool{}
 	for _, c := range m.conns {
 		id := rowID(c.id, c.member.Endpoint)
-		if used[c] || seen[id] || c.member.Learned && !c.ok {
+		if used[c] || seen[id] || c.member.Learned && !c.ok || m.list != nil && !c.polled {
 			continue
 		}
 		seen[id] = true

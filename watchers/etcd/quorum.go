@@ -118,7 +118,7 @@ func (m *model) snapshot(now time.Time, fresh time.Duration) *Snapshot {
 		any = any || c.polled
 		s.Kine = s.Kine || c.ok && c.id == 0
 	}
-	if !any {
+	if !any || m.list == nil && !m.polled { // with the list come the names; rows that are named otherwise first would jump
 		return nil
 	}
 	m.gen++
