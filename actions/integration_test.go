@@ -3,7 +3,6 @@
 package actions
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -18,39 +17,40 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/retry"
 
 	"fathom/actions/journal"
 	"fathom/cluster"
+	"fathom/internal/testcluster"
 )
 
-// sandbox is a running fathom-sandbox with its sample workloads, and clients that are not fathom's to read back with.
+// TestIntegration performs every action on a real control plane and reads its effect back. Its parts share one sandbox; they run one
+// after the other and leave it healthy.
+func TestIntegration(t *testing.T) {
+	s := openSandbox(t)
+	t.Run("Preconditions", func(t *testing.T) { testPreconditions(t, s) })
+	t.Run("ViewerAndReadOnly", func(t *testing.T) { testViewerAndReadOnly(t, s) })
+	t.Run("Kubernetes", func(t *testing.T) { testKubernetes(t, s) })
+	t.Run("Etcd", func(t *testing.T) { testEtcd(t, s) })
+}
+
+// sandbox is a running control plane, and clients that are not fathom's to read back with.
 type sandbox struct {
-	dir  string
+	*testcluster.Cluster
 	kube kubernetes.Interface
 	env  map[string]string // etcd.env
 }
 
-// The sandbox is shared with others, so these tests run one after the other and put back what they change.
 func openSandbox(t *testing.T) *sandbox {
 	t.Helper()
-	dir := os.Getenv("FATHOM_SANDBOX_DIR")
-	if dir == "" {
-		t.Skip("FATHOM_SANDBOX_DIR is not set: start one with `fathom-sandbox up --dir D --seed sample` and set it to D")
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(dir, "admin.kubeconfig"))
+	s := &sandbox{Cluster: testcluster.Start(t), env: map[string]string{}}
+	config, err := clientcmd.BuildConfigFromFlags("", s.Kubeconfig())
 	must(t, err)
-	kube, err := kubernetes.NewForConfig(config)
+	s.kube, err = kubernetes.NewForConfig(config)
 	must(t, err)
-	s := &sandbox{dir: dir, kube: kube, env: map[string]string{}}
-	f, err := os.Open(filepath.Join(dir, "etcd.env"))
-	must(t, err)
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		k, v, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(lines.Text()), "export "), "=")
-		if ok {
-			s.env[k] = strings.Trim(v, `"'`)
-		}
+	for _, kv := range s.EtcdEnv(t) {
+		k, v, _ := strings.Cut(kv, "=")
+		s.env[k] = v
 	}
 	return s
 }
@@ -58,8 +58,7 @@ func openSandbox(t *testing.T) *sandbox {
 func (s *sandbox) runner(t *testing.T, kubeconfig string, readOnly bool) *rig {
 	t.Helper()
 	o := cluster.Options{ReadOnly: readOnly, Flags: genericclioptions.NewConfigFlags(false)}
-	path := filepath.Join(s.dir, kubeconfig)
-	o.Flags.KubeConfig = &path
+	o.Flags.KubeConfig = &kubeconfig
 	o.Etcd = cluster.EtcdOptions{HostRoot: t.TempDir(), Env: func(k string) string { return s.env[k] }}
 	c, err := cluster.Open(o)
 	must(t, err)
@@ -115,9 +114,8 @@ func (s *sandbox) deployment(t *testing.T) Target {
 	return Target{}
 }
 
-func TestSandboxKubernetes(t *testing.T) {
-	s := openSandbox(t)
-	r := s.runner(t, "admin.kubeconfig", false)
+func testKubernetes(t *testing.T, s *sandbox) {
+	r := s.runner(t, s.Kubeconfig(), false)
 	deploy := s.deployment(t)
 	apps := s.kube.AppsV1().Deployments(deploy.Namespace)
 	before, err := apps.Get(t.Context(), deploy.Name, metav1.GetOptions{})
@@ -132,15 +130,14 @@ func TestSandboxKubernetes(t *testing.T) {
 		if o.Status != Done || *got.Spec.Replicas != 1 {
 			t.Fatalf("replicas %d, outcome %+v", *got.Spec.Replicas, o)
 		}
-		back := r.act("workloads.scale", "4", deploy)
-		if back.Status != Done {
+		if back := s.actSettled(r, "workloads.scale", "4", deploy); back.Status != Done {
 			t.Fatalf("outcome %+v", back)
 		}
 		must(t, scaleBack(t, s, deploy, *before.Spec.Replicas))
 	})
 	t.Run("restart", func(t *testing.T) {
 		t.Log(r.preview("workloads.restart", "", deploy))
-		o := r.act("workloads.restart", "", deploy)
+		o := s.actSettled(r, "workloads.restart", "", deploy)
 		t.Log(o.Message)
 		got, err := apps.Get(t.Context(), deploy.Name, metav1.GetOptions{})
 		must(t, err)
@@ -190,14 +187,32 @@ func TestSandboxKubernetes(t *testing.T) {
 	}
 }
 
+// actSettled waits until the controllers have done what was asked of a deployment before, so that they do not write to it between
+// the action's own read and write. When they do all the same, the outcome is a conflict, and the user would confirm again: so does it.
+func (s *sandbox) actSettled(r *rig, id, input string, d Target) (o Outcome) {
+	r.t.Helper()
+	eventually(r.t, id+" without a conflict", func(ctx context.Context) bool {
+		got, err := s.kube.AppsV1().Deployments(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
+		must(r.t, err)
+		if st := got.Status; st.ObservedGeneration < got.Generation || st.Replicas != *got.Spec.Replicas || st.ReadyReplicas != *got.Spec.Replicas {
+			return false
+		}
+		o = r.act(id, input, d)
+		return o.Status != Conflict
+	})
+	return o
+}
+
 func scaleBack(t *testing.T, s *sandbox, d Target, n int32) error {
-	sc, err := s.kube.AppsV1().Deployments(d.Namespace).GetScale(t.Context(), d.Name, metav1.GetOptions{})
-	if err != nil {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		sc, err := s.kube.AppsV1().Deployments(d.Namespace).GetScale(t.Context(), d.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		sc.Spec.Replicas = n
+		_, err = s.kube.AppsV1().Deployments(d.Namespace).UpdateScale(t.Context(), d.Name, sc, metav1.UpdateOptions{})
 		return err
-	}
-	sc.Spec.Replicas = n
-	_, err = s.kube.AppsV1().Deployments(d.Namespace).UpdateScale(t.Context(), d.Name, sc, metav1.UpdateOptions{})
-	return err
+	})
 }
 
 // pod is one of a deployment's pods that is not ending.
@@ -219,9 +234,8 @@ func (s *sandbox) pod(t *testing.T, d Target) Target {
 }
 
 // The real API server refuses what carries another UID, also when fathom's own check is passed by.
-func TestSandboxPreconditions(t *testing.T) {
-	s := openSandbox(t)
-	r := s.runner(t, "admin.kubeconfig", false)
+func testPreconditions(t *testing.T, s *sandbox) {
+	r := s.runner(t, s.Kubeconfig(), false)
 	deploy := s.deployment(t)
 	pod := s.pod(t, deploy)
 	pod.UID = "00000000-0000-0000-0000-000000000000"
@@ -246,11 +260,10 @@ func TestSandboxPreconditions(t *testing.T) {
 	}
 }
 
-func TestSandboxViewerAndReadOnly(t *testing.T) {
-	s := openSandbox(t)
+func testViewerAndReadOnly(t *testing.T, s *sandbox) {
 	deploy := s.deployment(t)
 	pod := s.pod(t, deploy)
-	viewer := s.runner(t, "viewer.kubeconfig", false)
+	viewer := s.runner(t, s.ViewerKubeconfig(), false)
 	d, err := viewer.Preflight(t.Context(), viewer.action("workloads.scale"), deploy)
 	must(t, err)
 	t.Log(d.Reason)
@@ -260,7 +273,7 @@ func TestSandboxViewerAndReadOnly(t *testing.T) {
 	if o := viewer.act("pods.delete", "", pod); o.Status != Denied {
 		t.Errorf("the viewer deletes: %+v", o)
 	}
-	auditor := s.runner(t, "admin.kubeconfig", true)
+	auditor := s.runner(t, s.Kubeconfig(), true)
 	if _, err := doDeletePod(t.Context(), auditor.cluster, Request{Target: pod, AuditID: "t"}); judge(err).status != Denied {
 		t.Errorf("read-only: %v", err)
 	}
@@ -269,9 +282,8 @@ func TestSandboxViewerAndReadOnly(t *testing.T) {
 	}
 }
 
-func TestSandboxEtcd(t *testing.T) {
-	s := openSandbox(t)
-	r := s.runner(t, "admin.kubeconfig", false)
+func testEtcd(t *testing.T, s *sandbox) {
+	r := s.runner(t, s.Kubeconfig(), false)
 	client := s.etcd(t)
 	leader := func() (lead uint64, names map[uint64]string, sizes map[uint64]int64) {
 		list, err := client.MemberList(t.Context())
@@ -311,7 +323,7 @@ func TestSandboxEtcd(t *testing.T) {
 	if rep := r.journalled(); rep.Records != 4 || len(rep.Open) != 0 {
 		t.Errorf("journal %+v", rep)
 	}
-	auditor := s.runner(t, "admin.kubeconfig", true)
+	auditor := s.runner(t, s.Kubeconfig(), true)
 	for _, id := range []string{"members.move-leader", "members.defragment"} {
 		if _, err := auditor.action(id).Do(t.Context(), auditor.cluster, Request{Target: follower, AuditID: "t"}); judge(err).status != Denied {
 			t.Errorf("read-only %s: %v", id, err)

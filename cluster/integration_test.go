@@ -5,8 +5,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,21 +13,26 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"fathom/internal/testcluster"
 )
 
-// sandbox opens the sandbox that FATHOM_SANDBOX_DIR names, finding etcd by its static pod manifests.
-func sandbox(t *testing.T, readOnly bool, kubeconfig string) *Cluster {
+// TestIntegration reaches a real control plane. Its parts change nothing, so they share one sandbox.
+func TestIntegration(t *testing.T) {
+	s := testcluster.Start(t)
+	t.Run("Doctor", func(t *testing.T) { testDoctor(t, s) })
+	t.Run("Viewer", func(t *testing.T) { testViewer(t, s) })
+	t.Run("ReadOnly", func(t *testing.T) { testReadOnly(t, s) })
+}
+
+// openSandbox opens the sandbox, finding etcd by its static pod manifests.
+func openSandbox(t *testing.T, s *testcluster.Cluster, readOnly bool, kubeconfig string) *Cluster {
 	t.Helper()
-	dir := os.Getenv("FATHOM_SANDBOX_DIR")
-	if dir == "" {
-		t.Skip("FATHOM_SANDBOX_DIR is not set: start bin/fathom-sandbox up --dir D and set it to D")
-	}
 	flags := genericclioptions.NewConfigFlags(false)
-	file := filepath.Join(dir, kubeconfig)
-	flags.KubeConfig = &file
+	flags.KubeConfig = &kubeconfig
 	c, err := Open(Options{
 		Flags: flags, ReadOnly: readOnly,
-		Etcd: EtcdOptions{HostRoot: filepath.Join(dir, "root"), Env: func(string) string { return "" }},
+		Etcd: EtcdOptions{HostRoot: s.HostRoot(), Env: func(string) string { return "" }},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -38,9 +41,9 @@ func sandbox(t *testing.T, readOnly bool, kubeconfig string) *Cluster {
 	return c
 }
 
-func TestSandboxDoctor(t *testing.T) {
+func testDoctor(t *testing.T, s *testcluster.Cluster) {
 	for _, readOnly := range []bool{false, true} {
-		c := sandbox(t, readOnly, "admin.kubeconfig")
+		c := openSandbox(t, s, readOnly, s.Kubeconfig())
 		if err := Preflight(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
@@ -82,8 +85,8 @@ func TestSandboxDoctor(t *testing.T) {
 	}
 }
 
-func TestSandboxViewer(t *testing.T) {
-	c := sandbox(t, false, "viewer.kubeconfig")
+func testViewer(t *testing.T, s *testcluster.Cluster) {
+	c := openSandbox(t, s, false, s.ViewerKubeconfig())
 	for _, q := range []struct {
 		a    Access
 		want bool
@@ -99,8 +102,8 @@ func TestSandboxViewer(t *testing.T) {
 	}
 }
 
-func TestSandboxReadOnly(t *testing.T) {
-	c := sandbox(t, true, "admin.kubeconfig")
+func testReadOnly(t *testing.T, s *testcluster.Cluster) {
+	c := openSandbox(t, s, true, s.Kubeconfig())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	m := c.Etcd().Members()[0]

@@ -5,9 +5,6 @@ package watchers
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,16 +13,23 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"fathom/internal/run"
+	"fathom/internal/testcluster"
 )
 
-// sandbox gives a hub on the sandbox in FATHOM_SANDBOX_DIR, and a way to call the sandbox's own commands (FATHOM_SANDBOX_BIN).
-func sandbox(t *testing.T) (*Hub, func(args ...string)) {
+// TestIntegration watches a real control plane. Its parts share one sandbox; the last stops and kills the API server.
+func TestIntegration(t *testing.T) {
+	c := testcluster.Start(t)
+	t.Run("TypedKinds", func(t *testing.T) { testTypedKinds(t, c) })
+	t.Run("Tables", func(t *testing.T) { testTables(t, c) })
+	t.Run("Pictures", func(t *testing.T) { testPictures(t, c) })
+	t.Run("Logs", func(t *testing.T) { testLogs(t, c) })
+	t.Run("APIServerStopsAndGoesOn", func(t *testing.T) { testAPIServerStopsAndGoesOn(t, c) })
+}
+
+// hubOn is a hub on the sandbox's API server.
+func hubOn(t *testing.T, c *testcluster.Cluster) *Hub {
 	t.Helper()
-	dir, bin := os.Getenv("FATHOM_SANDBOX_DIR"), os.Getenv("FATHOM_SANDBOX_BIN")
-	if dir == "" || bin == "" {
-		t.Skip("set FATHOM_SANDBOX_DIR to the directory of a sandbox that is up, and FATHOM_SANDBOX_BIN to fathom-sandbox")
-	}
-	cfg, err := clientcmd.BuildConfigFromFlags("", filepath.Join(dir, "admin.kubeconfig"))
+	cfg, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,17 +39,11 @@ func sandbox(t *testing.T) (*Hub, func(args ...string)) {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Stop)
-	return h, func(args ...string) {
-		t.Helper()
-		out, err := exec.Command(bin, append(args, "--dir", dir)...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, out)
-		}
-	}
+	return h
 }
 
-func TestEveryTypedKindOfTheSandbox(t *testing.T) {
-	h, _ := sandbox(t)
+func testTypedKinds(t *testing.T, c *testcluster.Cluster) {
+	h := hubOn(t, c)
 	for _, gvr := range []schema.GroupVersionResource{
 		Pods(), Nodes(), Namespaces(), Events(), Services(), Deployments(), ReplicaSets(), StatefulSets(), DaemonSets(), Jobs(), CronJobs(),
 	} {
@@ -55,8 +53,8 @@ func TestEveryTypedKindOfTheSandbox(t *testing.T) {
 	}
 }
 
-func TestTablesOfTheSandbox(t *testing.T) {
-	h, _ := sandbox(t)
+func testTables(t *testing.T, c *testcluster.Cluster) {
+	h := hubOn(t, c)
 	for _, gvr := range []schema.GroupVersionResource{
 		{Version: "v1", Resource: "secrets"}, {Version: "v1", Resource: "configmaps"}, {Version: "v1", Resource: "componentstatuses"},
 		{Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
@@ -75,8 +73,8 @@ func TestTablesOfTheSandbox(t *testing.T) {
 	eventually(t, f, "unsupported", phase(Unsupported))
 }
 
-func TestPicturesOfTheSandbox(t *testing.T) {
-	h, _ := sandbox(t)
+func testPictures(t *testing.T, c *testcluster.Cluster) {
+	h := hubOn(t, c)
 	o, p, cp := OpenOverview(h, ""), OpenPlacement(h, ""), OpenControlPlane(h)
 	within(t, func() string { return fmt.Sprintf("overview: %+v", o.Snapshot()) }, func() bool {
 		s := o.Snapshot()
@@ -103,8 +101,8 @@ func TestPicturesOfTheSandbox(t *testing.T) {
 	t.Logf("control plane %+v", cp.Snapshot())
 }
 
-func TestLogsOfTheSandbox(t *testing.T) {
-	h, _ := sandbox(t)
+func testLogs(t *testing.T, c *testcluster.Cluster) {
+	h := hubOn(t, c)
 	f := h.Open(podsKey(), Query{Match: func(r Row) bool { p := r.(*PodRow); return p.Class == PodRunning && p.Namespace == "shop" }})
 	s := eventually(t, f, "a running pod", func(s *Snapshot) bool { return len(s.Rows) > 0 })
 	r := s.Rows[0].(*PodRow)
@@ -123,14 +121,16 @@ func TestLogsOfTheSandbox(t *testing.T) {
 }
 
 // The API server is stopped (its connections stay open), goes on, is killed, and comes back: the rows stay, and say how old they are.
-func TestTheAPIServerStopsAndGoesOn(t *testing.T) {
-	h, do := sandbox(t)
+func testAPIServerStopsAndGoesOn(t *testing.T, c *testcluster.Cluster) {
+	h := hubOn(t, c)
 	pods := h.Open(podsKey(), Query{})
 	secrets := h.Open(Key{GVR: schema.GroupVersionResource{Version: "v1", Resource: "secrets"}}, Query{})
 	for _, f := range []*Feed{pods, secrets} {
 		eventually(t, f, "live", func(s *Snapshot) bool { return s.State.Phase == Live && len(s.Rows) > 0 })
 	}
 	n := len(pods.Snapshot().Rows)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
 	both := func(what string, p Phase, limit time.Duration) {
 		t.Helper()
 		begun := time.Now()
@@ -140,7 +140,7 @@ func TestTheAPIServerStopsAndGoesOn(t *testing.T) {
 				if time.Now().After(end) {
 					t.Fatalf("%s: %s not %v within %v: %+v", what, f.Key().GVR.Resource, p, limit, f.Snapshot().State)
 				}
-				<-time.After(20 * time.Millisecond)
+				<-tick.C
 			}
 			t.Logf("%s: %s after %v: %+v", what, f.Key().GVR.Resource, time.Since(begun).Round(10*time.Millisecond), f.Snapshot().State)
 			if len(f.Snapshot().Rows) == 0 {
@@ -148,18 +148,20 @@ func TestTheAPIServerStopsAndGoesOn(t *testing.T) {
 			}
 		}
 	}
-	t.Cleanup(func() { do("cont", "apiserver") })
-	do("stop", "apiserver")
+	t.Cleanup(func() { c.Run(t, "cont", "apiserver") })
+	c.Run(t, "stop", "apiserver")
 	both("stopped", Stale, 5*time.Second)
-	<-time.After(15 * time.Second) // long enough for the connections to be given up
-	if got := len(pods.Snapshot().Rows); got != n {
-		t.Errorf("%d of %d rows are left", got, n)
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); { // long enough for the connections to be given up
+		if s := pods.Snapshot(); len(s.Rows) != n || s.State.Phase != Stale {
+			t.Fatalf("%d of %d rows are left, %+v", len(s.Rows), n, s.State)
+		}
+		<-tick.C
 	}
-	do("cont", "apiserver")
+	c.Run(t, "cont", "apiserver")
 	both("cont", Live, 15*time.Second)
-	do("kill", "apiserver")
+	c.Run(t, "kill", "apiserver")
 	both("killed", Stale, 5*time.Second)
-	do("restart", "apiserver")
+	c.Run(t, "restart", "apiserver")
 	both("restarted", Live, 40*time.Second)
 	if why := pods.Snapshot().State.Why; strings.Contains(why, "refused") {
 		t.Errorf("live, and yet: %s", why)
