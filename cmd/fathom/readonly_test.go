@@ -269,7 +269,7 @@ func testReadOnlyActions(t *testing.T, c *testcluster.Cluster, targets map[strin
 				if message, err := a.Do(ctx, auditor, request); !errors.Is(err, cluster.ErrReadOnly) {
 					t.Errorf("done past the runner: %q, %v", message, err)
 				}
-				short, stop := context.WithTimeout(ctx, 2*time.Second)
+				short, stop := context.WithTimeout(ctx, 300*time.Millisecond)
 				_, _, _ = a.Verify(short, auditor, request) // whatever it finds, it only reads
 				stop()
 				if rec.Count() == mark {
