@@ -170,7 +170,7 @@ func (p *keyTree) look() tea.Cmd {
 	}
 	p.preview.reading = true
 	return p.env.Read(p, "reading a value", func(ctx context.Context) any {
-		s, _, err := readValue(ctx, p.keys, c.Key, "")
+		s, _, err := readValue(ctx, p.keys, c.Key, "", "Enter opens it, x then reveals")
 		return previewRead{c.Key, s, err}
 	})
 }

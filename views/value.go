@@ -49,15 +49,15 @@ func newValue(env *Env, r Ref) (Pane, error) {
 }
 
 func (p *value) fetch(ctx context.Context, reveal string) (string, error) {
-	text, read, err := readValue(ctx, p.keys, p.ref.Object.Key, reveal)
+	text, read, err := readValue(ctx, p.keys, p.ref.Object.Key, reveal, "x reveals")
 	if err == nil {
 		p.last.Store(&read)
 	}
 	return text, err
 }
 
-// readValue reads a key and writes what is known of it above its decoded value.
-func readValue(ctx context.Context, keys *etcd.Keys, key, reveal string) (string, valueRead, error) {
+// readValue reads a key and writes what is known of it above its decoded value. how says how to reveal what is masked.
+func readValue(ctx context.Context, keys *etcd.Keys, key, reveal, how string) (string, valueRead, error) {
 	kv, err := keys.Get(ctx, key)
 	if err != nil {
 		return "", valueRead{}, err
@@ -93,9 +93,9 @@ func readValue(ctx context.Context, keys *etcd.Keys, key, reveal string) (string
 	case reveal != "" && slices.Contains(d.Keys, reveal):
 		line("Revealed", "%s, for %s", reveal, revealFor)
 	case d.Masked && len(d.Keys) > 1:
-		line("Masked", "%d values; x reveals one after the other", len(d.Keys))
+		line("Masked", "%d values; %s one after the other", len(d.Keys), how)
 	case d.Masked:
-		line("Masked", "x reveals it")
+		line("Masked", "%s it", how)
 	}
 	b.WriteByte('\n')
 	b.WriteString(d.Text)

@@ -1,0 +1,325 @@
+// Package testetcd is an etcd of one member for tests: the key space, watches and leases of one, over gRPC on loopback, and able to
+// hang, to compact and to refuse. It counts what it is asked.
+package testetcd
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+)
+
+// Server is the fake member. Its revision grows by one with every change.
+type Server struct {
+	pb.UnimplementedKVServer
+	pb.UnimplementedWatchServer
+	pb.UnimplementedLeaseServer
+
+	// URL is the client URL.
+	URL string
+
+	mu        sync.Mutex
+	kvs       []*mvccpb.KeyValue // sorted
+	history   []*mvccpb.Event
+	revision  int64
+	compacted int64
+	changed   chan struct{} // closed, and made anew, with every change
+	hung      chan struct{} // closed when it goes on; nil: it runs
+	refuse    error
+	ranges    []*pb.RangeRequest
+	walked    int64 // keys that ranges went over, as etcd's index does
+	ttl       map[int64]int64
+}
+
+// Start starts a server that ends with the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{URL: "http://" + l.Addr().String(), revision: 1, changed: make(chan struct{}), ttl: map[int64]int64{}}
+	g := grpc.NewServer()
+	pb.RegisterKVServer(g, s)
+	pb.RegisterWatchServer(g, s)
+	pb.RegisterLeaseServer(g, s)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = g.Serve(l) // ends with Stop
+	}()
+	t.Cleanup(func() {
+		s.Continue()
+		g.Stop()
+		<-done
+	})
+	return s
+}
+
+func (s *Server) change(fn func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fn()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *Server) find(key []byte) (int, bool) {
+	return slices.BinarySearchFunc(s.kvs, key, func(kv *mvccpb.KeyValue, k []byte) int { return bytes.Compare(kv.Key, k) })
+}
+
+// Set writes a key and returns the revision.
+func (s *Server) Set(key, value string) int64 {
+	s.change(func() {
+		s.revision++
+		i, ok := s.find([]byte(key))
+		kv := &mvccpb.KeyValue{Key: []byte(key), Value: []byte(value), CreateRevision: s.revision, ModRevision: s.revision, Version: 1}
+		ev := &mvccpb.Event{Type: mvccpb.Event_PUT, Kv: kv}
+		if ok {
+			kv.CreateRevision, kv.Version, kv.Lease = s.kvs[i].CreateRevision, s.kvs[i].Version+1, s.kvs[i].Lease
+			ev.PrevKv = s.kvs[i]
+			s.kvs[i] = kv
+		} else {
+			s.kvs = slices.Insert(s.kvs, i, kv)
+		}
+		s.history = append(s.history, ev)
+	})
+	return s.Revision()
+}
+
+// Delete deletes a key.
+func (s *Server) Delete(key string) {
+	s.change(func() {
+		if i, ok := s.find([]byte(key)); ok {
+			s.revision++
+			s.history = append(s.history, &mvccpb.Event{Type: mvccpb.Event_DELETE, PrevKv: s.kvs[i],
+				Kv: &mvccpb.KeyValue{Key: []byte(key), ModRevision: s.revision}})
+			s.kvs = slices.Delete(s.kvs, i, i+1)
+		}
+	})
+}
+
+// Lease attaches a lease to a key.
+func (s *Server) Lease(key string, id, ttl int64) {
+	s.change(func() {
+		if i, ok := s.find([]byte(key)); ok {
+			s.kvs[i].Lease = id
+			s.ttl[id] = ttl
+		}
+	})
+}
+
+// Revision is the newest one.
+func (s *Server) Revision() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revision
+}
+
+// Forget compacts the history before the newest revision away.
+func (s *Server) Forget() { s.change(func() { s.compacted = s.revision }) }
+
+// Hang makes the server silent; Continue lets it go on.
+func (s *Server) Hang() { s.change(func() { s.hung = make(chan struct{}) }) }
+
+// Continue ends Hang.
+func (s *Server) Continue() {
+	s.change(func() {
+		if s.hung != nil {
+			close(s.hung)
+			s.hung = nil
+		}
+	})
+}
+
+// Refuse makes every request fail.
+func (s *Server) Refuse(err error) { s.change(func() { s.refuse = err }) }
+
+// Ranges are the range requests so far; walked is how many keys their ranges held, which is what they cost a real member.
+func (s *Server) Ranges() (rs []*pb.RangeRequest, walked int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.ranges), s.walked
+}
+
+// enter waits while the server hangs.
+func (s *Server) enter(ctx context.Context) error {
+	s.mu.Lock()
+	hung, refuse := s.hung, s.refuse
+	s.mu.Unlock()
+	if hung != nil {
+		select {
+		case <-hung:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return refuse
+}
+
+func (s *Server) header() *pb.ResponseHeader {
+	return &pb.ResponseHeader{ClusterId: 0xc1, MemberId: 1, Revision: s.revision}
+}
+
+// Range implements pb.KVServer. It refuses what a member without a leader could not serve.
+func (s *Server) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ranges = append(s.ranges, r)
+	if len(r.Key) == 0 {
+		return nil, rpctypes.ErrGRPCEmptyKey
+	}
+	if !r.Serializable {
+		return nil, rpctypes.ErrGRPCNoLeader
+	}
+	from, found := s.find(r.Key)
+	to := from
+	switch {
+	case len(r.RangeEnd) == 0 && found:
+		to = from + 1
+	case len(r.RangeEnd) == 0:
+	case len(r.RangeEnd) == 1 && r.RangeEnd[0] == 0:
+		to = len(s.kvs)
+	default:
+		to, _ = s.find(r.RangeEnd)
+	}
+	to = max(to, from)
+	s.walked += int64(to - from)
+	out := &pb.RangeResponse{Header: s.header(), Count: int64(to - from)}
+	if r.CountOnly {
+		return out, nil
+	}
+	for _, kv := range s.kvs[from:to] {
+		if r.Limit > 0 && int64(len(out.Kvs)) == r.Limit {
+			out.More = true
+			break
+		}
+		c := &mvccpb.KeyValue{Key: kv.Key, Value: kv.Value, CreateRevision: kv.CreateRevision, ModRevision: kv.ModRevision, Version: kv.Version, Lease: kv.Lease}
+		if r.KeysOnly {
+			c.Value = nil
+		}
+		out.Kvs = append(out.Kvs, c)
+	}
+	return out, nil
+}
+
+// LeaseTimeToLive implements pb.LeaseServer.
+func (s *Server) LeaseTimeToLive(ctx context.Context, r *pb.LeaseTimeToLiveRequest) (*pb.LeaseTimeToLiveResponse, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ttl, ok := s.ttl[r.ID]
+	if !ok {
+		ttl = -1
+	}
+	return &pb.LeaseTimeToLiveResponse{Header: s.header(), ID: r.ID, TTL: ttl, GrantedTTL: ttl}, nil
+}
+
+// Watch implements pb.WatchServer: one watch per stream.
+func (s *Server) Watch(stream pb.Watch_WatchServer) error {
+	ctx := stream.Context()
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	asks := make(chan *pb.WatchRequest)
+	go func() {
+		defer close(asks)
+		for {
+			r, err := stream.Recv()
+			if err != nil {
+				return
+			}
+			select {
+			case asks <- r:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	var create *pb.WatchCreateRequest
+	next := int64(0)
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		if create != nil {
+			if err := s.enter(ctx); err != nil {
+				return err
+			}
+			done, err := s.send(stream, create, &next)
+			if err != nil || done {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case r, ok := <-asks:
+			switch {
+			case !ok:
+				return nil
+			case r.GetCreateRequest() != nil:
+				create = r.GetCreateRequest()
+				s.mu.Lock()
+				h := s.header()
+				s.mu.Unlock()
+				if next = create.StartRevision; next == 0 {
+					next = h.Revision + 1
+				}
+				if err := stream.Send(&pb.WatchResponse{Header: h, Created: true}); err != nil {
+					return err
+				}
+			case r.GetProgressRequest() != nil:
+				if err := s.enter(ctx); err != nil {
+					return err
+				}
+				s.mu.Lock()
+				h := s.header()
+				s.mu.Unlock()
+				if err := stream.Send(&pb.WatchResponse{Header: h, WatchId: -1}); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// send sends what has happened since next.
+func (s *Server) send(stream pb.Watch_WatchServer, c *pb.WatchCreateRequest, next *int64) (done bool, err error) {
+	s.mu.Lock()
+	r := &pb.WatchResponse{Header: s.header()}
+	if *next < s.compacted {
+		r.Canceled, r.CompactRevision = true, s.compacted
+		s.mu.Unlock()
+		return true, stream.Send(r)
+	}
+	for _, e := range s.history {
+		in := bytes.Equal(e.Kv.Key, c.Key)
+		if len(c.RangeEnd) > 0 {
+			in = bytes.Compare(e.Kv.Key, c.Key) >= 0 && (len(c.RangeEnd) == 1 && c.RangeEnd[0] == 0 || bytes.Compare(e.Kv.Key, c.RangeEnd) < 0)
+		}
+		if e.Kv.ModRevision >= *next && in {
+			r.Events = append(r.Events, e)
+		}
+	}
+	*next = max(*next, s.revision+1)
+	s.mu.Unlock()
+	if len(r.Events) == 0 {
+		return false, nil
+	}
+	return false, stream.Send(r)
+}
