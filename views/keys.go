@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -198,7 +199,11 @@ func (p *keyTree) arrived(m levelRead) {
 		if p.levels[m.prefix] == nil {
 			delete(p.open, m.prefix) // it is opened again by asking again
 		}
-		p.tree.SetFailed(p.idOf(m.prefix), safe.Bounded(m.err.Error(), maxCell))
+		short := m.err
+		if inner := errors.Unwrap(m.err); inner != nil { // the row tells which level it is
+			short = inner
+		}
+		p.tree.SetFailed(p.idOf(m.prefix), safe.Bounded(short.Error(), maxCell))
 		return
 	}
 	p.source, p.at = m.level.Source, p.env.Now()

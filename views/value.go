@@ -75,7 +75,11 @@ func readValue(ctx context.Context, keys *etcd.Keys, key, reveal, how string) (s
 	default:
 		line("Format", "%s", d.Format)
 	}
-	line("Size", "%s (%d bytes)", Bytes(int64(len(kv.Value))), len(kv.Value))
+	if n := len(kv.Value); n < 1024 {
+		line("Size", "%d bytes", n)
+	} else {
+		line("Size", "%s (%d bytes)", Bytes(int64(n)), n)
+	}
 	line("Revisions", "created %d, modified %d, version %d", kv.CreateRevision, kv.ModRevision, kv.Version)
 	switch {
 	case kv.Lease == 0:

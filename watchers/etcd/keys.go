@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -123,7 +124,7 @@ func newKV(kv *mvccpb.KeyValue, src Source) KV {
 // rangeOn asks one member after the other, the one that answered last first, until one answers.
 func (k *Keys) rangeOn(ctx context.Context, req *pb.RangeRequest) (*pb.RangeResponse, Source, error) {
 	req.Serializable = true
-	var errs []error
+	var errs []string
 	for _, m := range k.order() {
 		r, err := k.ask(ctx, m, req)
 		if err == nil {
@@ -133,12 +134,12 @@ func (k *Keys) rangeOn(ctx context.Context, req *pb.RangeRequest) (*pb.RangeResp
 		if ctx.Err() != nil || errors.Is(err, cluster.ErrReadOnly) || isAnswer(err) {
 			return nil, Source{Member: m.Endpoint}, fmt.Errorf("etcd %s: %w", m.Endpoint, plain(err, k.attempt))
 		}
-		errs = append(errs, fmt.Errorf("etcd %s: %w", m.Endpoint, plain(err, k.attempt)))
+		errs = append(errs, fmt.Sprintf("etcd %s: %v", m.Endpoint, plain(err, k.attempt)))
 	}
 	if len(errs) == 0 {
 		return nil, Source{}, errors.New("no etcd endpoint is known; give --etcd-endpoints")
 	}
-	return nil, Source{}, fmt.Errorf("no member answered: %w", errors.Join(errs...))
+	return nil, Source{}, fmt.Errorf("no member answered: %s", strings.Join(errs, "; "))
 }
 
 func (k *Keys) ask(ctx context.Context, m *cluster.Member, req *pb.RangeRequest) (*pb.RangeResponse, error) {
