@@ -99,14 +99,14 @@ func (d *dialog) update(m *Model, msg dialogMsg) tea.Cmd {
 }
 
 func (d *dialog) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
-	if d.drawn.IsZero() || m.o.Now().Sub(d.drawn) < grace {
-		return nil
-	}
-	if k.String() == "esc" {
+	if k.String() == "esc" { // never too early: it does nothing
 		m.overlay = nil
 		if d.stage == running {
 			m.say(views.ToastMsg{Text: safe.Sprintf("%s goes on; its outcome will be shown here", d.c.Action.Title)})
 		}
+		return nil
+	}
+	if d.drawn.IsZero() || m.o.Now().Sub(d.drawn) < grace {
 		return nil
 	}
 	switch d.stage {

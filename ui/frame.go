@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,10 +54,11 @@ func (m *Model) drawHeader(a draw.Area) {
 	if !id.Context.IsEmpty() {
 		left = append(left, draw.Span{Text: id.Context, Style: theme.Strong})
 		// A context is often named user@cluster: what it says already is not said again.
-		if name := id.Context.String(); !id.Cluster.IsEmpty() && !strings.Contains(name, id.Cluster.String()) {
+		said := strings.FieldsFunc(id.Context.String(), func(r rune) bool { return r == '@' || r == '/' })
+		if !id.Cluster.IsEmpty() && !slices.Contains(said, id.Cluster.String()) {
 			left = append(left, draw.Span{Text: safe.Lit(" cluster "), Style: theme.Dim}, draw.Span{Text: id.Cluster, Style: theme.Strong})
 		}
-		if name := id.Context.String(); !id.User.IsEmpty() && !strings.Contains(name, id.User.String()) {
+		if !id.User.IsEmpty() && !slices.Contains(said, id.User.String()) {
 			left = append(left, draw.Span{Text: safe.Lit(" as "), Style: theme.Dim}, draw.Span{Text: id.User})
 		}
 	}
@@ -73,6 +75,9 @@ func (m *Model) drawHeader(a draw.Area) {
 
 // drawPane draws a pane in its frame and returns the rectangle of its inside on the screen.
 func (m *Model) drawPane(a draw.Area, r draw.Rect, p views.Pane, focused bool) draw.Rect {
+	// The pane comes first: what its title says (which lines, how many match) is known once it is drawn.
+	inner := a.Sub(draw.Rect{X: 1, Y: 1, W: a.W() - 2, H: a.H() - 2})
+	p.Draw(inner, focused && m.overlay == nil)
 	t := p.Title()
 	style := theme.Dim
 	if focused {
@@ -96,8 +101,7 @@ func (m *Model) drawPane(a draw.Area, r draw.Rect, p views.Pane, focused bool) d
 	if aged, ok := p.(views.Aged); ok && p.State().Phase == watchers.Live {
 		state = readSpans(m.o.Now().Sub(aged.ReadAt()))
 	}
-	inner := a.Box(title, state, focused, m.o.Theme)
-	p.Draw(inner, focused && m.overlay == nil)
+	a.Box(title, state, focused, m.o.Theme)
 	return draw.Rect{X: r.X + 1, Y: r.Y + 1, W: inner.W(), H: inner.H()}
 }
 

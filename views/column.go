@@ -225,6 +225,6 @@ func CPU(milli int64) string {
 	case milli%1000 == 0:
 		return fmt.Sprint(milli / 1000)
 	default:
-		return strings.TrimRight(fmt.Sprintf("%.1f", float64(milli)/1000), "0")
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(milli)/1000), ".0")
 	}
 }

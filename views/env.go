@@ -59,7 +59,9 @@ func open(r Ref) tea.Cmd { return func() tea.Msg { return OpenMsg{Ref: r} } }
 func (e *Env) copyName(name string) tea.Cmd {
 	text := safe.Bounded(name, 1024)
 	if !e.Clipboard {
-		return func() tea.Msg { return ToastMsg{Text: safe.Sprintf("over SSH the clipboard is off; the name is %s", text)} }
+		return func() tea.Msg {
+			return ToastMsg{Text: safe.Sprintf("over SSH the clipboard is off; the name is %s", text)}
+		}
 	}
 	return tea.Batch(tea.SetClipboard(text.String()), func() tea.Msg { return ToastMsg{Text: safe.Sprintf("asked the terminal to copy %s", text)} })
 }

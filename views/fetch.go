@@ -10,9 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kubectl/pkg/describe"
-	"sigs.k8s.io/yaml"
 
 	"fathom/cluster"
+	"fathom/internal/yamltext"
 )
 
 // lastApplied is where kubectl apply keeps a copy of the whole object, a Secret's values included.
@@ -32,7 +32,7 @@ func fetchYAML(ctx context.Context, k *cluster.Kube, o Object) (string, error) {
 	if o.GVR.GroupResource() == (schema.GroupResource{Resource: "secrets"}) {
 		maskSecret(u)
 	}
-	data, err := yaml.Marshal(u.Object)
+	data, err := yamltext.Marshal(u.Object)
 	if err != nil {
 		return "", fmt.Errorf("writing %s %s as YAML: %w", o.Kind, nameOf(o), err)
 	}

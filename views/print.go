@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"fathom/internal/safe"
+	"fathom/internal/yamltext"
 	"fathom/watchers"
 )
 
@@ -116,7 +117,7 @@ func (p *Printed) write(f Format, w io.Writer) error {
 			return err
 		}
 		if f == YAMLFormat {
-			if data, err = yaml.JSONToYAML(data); err != nil {
+			if data, err = yamltext.FromJSON(data); err != nil {
 				return err
 			}
 		}

@@ -97,7 +97,9 @@ func tick(env func(string) string) time.Duration {
 	return 100 * time.Millisecond
 }
 
-func overSSH(env func(string) string) bool { return env("SSH_TTY") != "" || env("SSH_CONNECTION") != "" }
+func overSSH(env func(string) string) bool {
+	return env("SSH_TTY") != "" || env("SSH_CONNECTION") != ""
+}
 
 // wire starts the watchers of a cluster. stop ends all of them and waits.
 func wire(ctx context.Context, c *cluster.Cluster, th *theme.Theme, onPanic func(run.Panic)) (*views.Env, func(), error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -205,7 +206,7 @@ func testBadInput(t *testing.T, c *testcluster.Cluster) {
 		term.Line("clear")
 		term.WaitUntil("a clear screen", func(s string) bool { return strings.TrimSpace(s) == "$" })
 		term.Line(bin + " " + x.args + "; echo exit=$?")
-		screen := term.WaitFor("exit=")
+		screen := term.WaitUntil("an exit code", regexp.MustCompile(`exit=\d`).MatchString)
 		lines := strings.Split(strings.TrimSpace(screen), "\n")
 		text := strings.Join(lines, "")
 		if !strings.Contains(screen, fmt.Sprintf("exit=%d", x.code)) {

@@ -37,7 +37,7 @@ func testReadOnlyWalk(t *testing.T, c *testcluster.Cluster) {
 	}{
 		{"members", []string{"members", "etcd-1", "etcd-2", "etcd-3", "leader", "follower"}},
 		{"keys /registry", []string{"keys", "deployments"}},
-		{"pods -A", []string{"pods", "all namespaces", "CrashLoopBackOff", "live"}},
+		{"pods -A", []string{"pods", "all namespaces", "Running", "live"}},
 		{"nodes", []string{"nodes", "NotReady", "Ready"}},
 		{"placement", []string{"placement", "eu-central-1a"}},
 		{"events -A", []string{"events", "Warning"}},
@@ -88,11 +88,11 @@ func testReadOnlyWalk(t *testing.T, c *testcluster.Cluster) {
 // pressEveryAction presses the key of every action on a view that offers it, and answers yes: the dialog says that it cannot be.
 func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 	t.Helper()
-	views := map[keymap.Scope]struct{ command, see string }{
-		keymap.Pods:      {"pods shop /frontend", "frontend-"},
-		keymap.Workloads: {"deployments shop /frontend", "frontend"},
-		keymap.Nodes:     {"nodes", "NotReady"},
-		keymap.Members:   {"members", "follower"},
+	views := map[keymap.Scope]struct{ command, title, row string }{
+		keymap.Pods:      {"pods shop /frontend", "─ pods shop", "▸ frontend-"},
+		keymap.Workloads: {"deployments shop /frontend", "─ deployments shop", "▸ frontend"},
+		keymap.Nodes:     {"nodes", "─ nodes", "▸ "},
+		keymap.Members:   {"members /follower", "─ members", "▸ etcd-"},
 	}
 	left := map[string]actions.Action{}
 	for _, a := range actions.All() {
@@ -109,16 +109,23 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 			continue
 		}
 		delete(left, a.ID)
+		command(term, "contexts") // so that what is waited for is not what was on the screen before
+		term.WaitFor("─ contexts")
 		command(term, view.command)
-		term.WaitFor(view.see, "live")
+		term.WaitFor(view.title, view.row, "live")
 		term.Keys(strings.Replace(b.Keys[0], "ctrl+", "C-", 1))
 		if a.Input != nil {
 			term.WaitFor(a.Title, a.Input.Prompt)
+			// A dialog that has just been drawn does not answer. When it asks no more, Enter would be an answer to what it says then.
+			var pressed time.Time
 			term.WaitUntil("the dialog to take Enter", func(s string) bool {
-				if strings.Contains(s, "read-only mode") {
+				if !strings.Contains(s, a.Input.Prompt) {
 					return true
 				}
-				term.Keys("Enter")
+				if time.Since(pressed) > time.Second {
+					pressed = time.Now()
+					term.Keys("Enter")
+				}
 				return false
 			})
 		}
@@ -131,7 +138,7 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 			if !strings.Contains(s, "read-only mode") {
 				return true
 			}
-			term.Keys("Escape")
+			term.Type("n") // not Escape: two of them in quick succession are another key to a terminal
 			return false
 		})
 	}

@@ -41,7 +41,7 @@ func NewTerminal(t testing.TB, w, h int, env []string) *Terminal {
 	term.Tmux("set", "-g", "status", "off")
 	term.Tmux("set", "-s", "escape-time", "0")
 	term.Tmux("resize-window", "-x", fmt.Sprint(w), "-y", fmt.Sprint(h))
-	term.WaitFor("$ ")
+	term.WaitFor("$") // the prompt; a capture has no trailing blanks
 	return term
 }
 

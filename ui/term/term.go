@@ -29,7 +29,7 @@ const patience = 700 * time.Millisecond
 type Options struct {
 	In, Out  *os.File
 	NoColor  bool // render without colour whatever the terminal can
-	FPS      int  // most frames per second that are flushed; 0: 30
+	FPS      int  // most frames per second that are flushed; 0: 60. The first frame waits for one flush
 	StateDir string
 }
 
@@ -78,7 +78,7 @@ func (s *Screen) Run(model tea.Model) (tea.Model, error) {
 
 	fps := s.o.FPS
 	if fps == 0 {
-		fps = 30
+		fps = 60
 	}
 	opts := []tea.ProgramOption{tea.WithContext(s.ctx), tea.WithInput(s.o.In), tea.WithOutput(s.o.Out),
 		tea.WithoutSignalHandler(), tea.WithFPS(fps)}
@@ -172,7 +172,12 @@ func (s *Screen) suspend() {
 	if err := s.p.ReleaseTerminal(); err != nil {
 		return
 	}
+	// The stop can reach this thread late: without waiting for the SIGCONT that ends it, the terminal would be taken back before.
+	cont := make(chan os.Signal, 1)
+	signal.Notify(cont, syscall.SIGCONT)
+	defer signal.Stop(cont)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	<-cont
 	if err := s.p.RestoreTerminal(); err != nil {
 		s.End(&Ended{Why: "the terminal could not be taken back after a suspend: " + err.Error(), Code: 1})
 		return

@@ -14,7 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/cbor/direct"
 	"k8s.io/client-go/kubernetes/scheme"
-	"sigs.k8s.io/yaml"
+
+	"fathom/internal/yamltext"
 )
 
 // DecodeOptions say how to show a value.
@@ -184,7 +185,7 @@ func (in *input) object(d Decoded, m map[string]any) Decoded {
 // yaml writes a tree of maps, lists and scalars. Secrets within it and web tokens are masked wherever they stand.
 func (in *input) yaml(d Decoded, v any) Decoded {
 	d, v = maskWithin(d, v, in.o.Reveal)
-	out, err := yaml.Marshal(v)
+	out, err := yamltext.Marshal(v)
 	if err != nil {
 		return in.masked(d, "The value cannot be written as YAML.", in.bytes)
 	}
@@ -235,17 +236,29 @@ func (in *input) bytes() Decoded {
 	return show()
 }
 
-// printable reports whether a value is text: UTF-8 with no other controls than those of lines.
+// looked is how much of a value is looked at to tell text from binary, in bytes.
+const looked = 64 << 10
+
+// printable reports whether a value is to be read as text. Some controls and bytes that are not UTF-8 do not make it binary: a log
+// line with colours, or a text that wants to clear the screen, is better read with its controls made visible than as a hex dump. A
+// NUL, or a quarter of such characters, does.
 func printable(b []byte) bool {
-	if !utf8.Valid(b) {
-		return false
+	if len(b) > looked {
+		b = b[:looked]
 	}
-	for _, r := range string(b) {
-		if r != '\n' && r != '\r' && r != '\t' && (unicode.IsControl(r) || r == utf8.RuneError) {
+	odd, all := 0, 0
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		b = b[n:]
+		all++
+		switch {
+		case r == 0:
 			return false
+		case r == utf8.RuneError && n == 1, r != '\n' && r != '\r' && r != '\t' && unicode.IsControl(r):
+			odd++
 		}
 	}
-	return true
+	return 4*odd <= all
 }
 
 // object reads one JSON object and nothing after it. Numbers stay as they are written.

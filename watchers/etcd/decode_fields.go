@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"fathom/internal/yamltext"
 	"google.golang.org/protobuf/encoding/protowire"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 )
 
 // Bounds of a tree of unknown fields.
@@ -34,7 +34,7 @@ func (in *input) fields(d Decoded, raw []byte, why error) Decoded {
 			if d.Kind == "Secret" {
 				delete(meta.Annotations, lastApplied)
 			}
-			if out, err := yaml.Marshal(map[string]any{"metadata": meta}); err == nil {
+			if out, err := yamltext.Marshal(map[string]any{"metadata": meta}); err == nil {
 				b.Write(out)
 			}
 		}
