@@ -91,7 +91,7 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 	views := map[keymap.Scope]struct{ command, title, row string }{
 		keymap.Pods:      {"pods shop /frontend", "─ pods shop", "▸ frontend-"},
 		keymap.Workloads: {"deployments shop /frontend", "─ deployments shop", "▸ frontend"},
-		keymap.Nodes:     {"nodes", "─ nodes", "▸ "},
+		keymap.Nodes:     {"nodes -A", "─ nodes", "▸ "},
 		keymap.Members:   {"members /follower", "─ members", "▸ etcd-"},
 	}
 	left := map[string]actions.Action{}
