@@ -54,7 +54,7 @@ func kmsKeyID(b []byte) string {
 		b = b[n:]
 		if num == 2 && typ == protowire.BytesType {
 			v, n := protowire.ConsumeBytes(b)
-			if n < 0 || len(v) > 4*maxName || !printable(v) {
+			if n < 0 || len(v) > 4*maxName || !clean(v) {
 				return ""
 			}
 			return string(v)

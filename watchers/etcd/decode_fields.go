@@ -1,15 +1,19 @@
 package etcd
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
-	"fathom/internal/yamltext"
 	"google.golang.org/protobuf/encoding/protowire"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"fathom/internal/yamltext"
 )
 
 // Bounds of a tree of unknown fields.
@@ -125,7 +129,7 @@ func (w *fieldWriter) message(b []byte, depth int) bool {
 // printable characters only is rare.
 func (w *fieldWriter) bytes(v []byte, depth int) {
 	switch {
-	case len(v) == 0 || printable(v):
+	case clean(v):
 		fmt.Fprintf(w.b, " %s\n", scalar(string(v)))
 	case depth < maxFieldDepth && wellFormed(v):
 		w.b.WriteByte('\n')
@@ -137,6 +141,12 @@ func (w *fieldWriter) bytes(v []byte, depth int) {
 		}
 		fmt.Fprintf(w.b, " # %d bytes: %x%s\n", len(v), v[:min(len(v), maxFieldBytes)], more)
 	}
+}
+
+// clean reports whether b is text without any control but those of lines. It is stricter than printable: a message that holds mostly text
+// would pass as text there.
+func clean(b []byte) bool {
+	return utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool { return r != '\n' && r != '\r' && r != '\t' && unicode.IsControl(r) })
 }
 
 // wellFormed reports whether b can be a message.

@@ -44,6 +44,7 @@ func TestDecode(t *testing.T) {
 	}
 	raw := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), metaBytes)
 	inner := protowire.AppendVarint(protowire.AppendTag(nil, 3, protowire.VarintType), 77)
+	inner = protowire.AppendString(protowire.AppendTag(inner, 5, protowire.BytesType), "a text within a message")
 	raw = protowire.AppendBytes(protowire.AppendTag(raw, 2, protowire.BytesType), inner)
 	raw = protowire.AppendString(protowire.AppendTag(raw, 4, protowire.BytesType), "a text")
 	cborValue, err := direct.Marshal(map[string]any{"apiVersion": "example.io/v1", "kind": "Widget", "spec": map[string]any{"size": 3}})
@@ -79,7 +80,7 @@ func TestDecode(t *testing.T) {
 		"custom resource": {"/registry/example.io/widgets/shop/w", []byte(`{"apiVersion":"example.io/v1","kind":"Widget","metadata":{"name":"w","managedFields":[{}]},"spec":{"big":9007199254740993}}`),
 			JSON, "Widget", false, []string{"kind: Widget", "big: 9007199254740993"}, []string{"managedFields:"}},
 		"cbor":         {"/registry/example.io/widgets/shop/w", append([]byte(cborMagic), cborValue...), CBOR, "Widget", false, []string{"kind: Widget", "size: 3"}, nil},
-		"unknown type": {"/registry/wardle/x", envelope(t, "wardle.example/v1", "Flunder", raw), Protobuf, "Flunder", false, []string{"name: thing", "field 2:\n  field 3: 77", "field 4: a text"}, nil},
+		"unknown type": {"/registry/wardle/x", envelope(t, "wardle.example/v1", "Flunder", raw), Protobuf, "Flunder", false, []string{"name: thing", "field 2:\n  field 3: 77\n  field 5: a text within a message", "field 4: a text"}, nil},
 		"unknown secret": {"/registry/x", envelope(t, "example/v9", "Secret", protowire.AppendString(protowire.AppendTag(nil, 2, protowire.BytesType), hush)),
 			Protobuf, "Secret", true, []string{"<masked"}, nil},
 		"aescbc":              {"/registry/secrets/shop/db", []byte("k8s:enc:aescbc:v1:key1:\x00\x01\x02" + hush), Encrypted, "", false, []string{"encrypted, 47 bytes", "provider: aescbc", "key name: key1"}, nil},
