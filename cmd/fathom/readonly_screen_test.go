@@ -24,6 +24,22 @@ func openThrough(t *testing.T, rec *testcluster.Recorder, c *testcluster.Cluster
 	return term
 }
 
+// visit opens a view by its command and waits until the command has been taken and the texts are on the screen.
+func visit(term *testcluster.Terminal, line string, see ...string) {
+	command(term, line)
+	term.WaitUntil(fmt.Sprintf("%q with %q", line, see), func(s string) bool {
+		if strings.HasPrefix(lastLine(s), ":") {
+			return false
+		}
+		for _, text := range see {
+			if !strings.Contains(s, text) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // testReadOnlyWalk uses the program itself: every view is looked at and the key of every action pressed. What has reached the
 // proxies in the meantime is on the allow-list.
 func testReadOnlyWalk(t *testing.T, c *testcluster.Cluster) {
@@ -49,18 +65,15 @@ func testReadOnlyWalk(t *testing.T, c *testcluster.Cluster) {
 		{"statefulsets -A", []string{"statefulsets", "postgres"}},
 		{"overview", []string{"overview", "3/3"}},
 	} {
-		command(term, view.command)
-		term.WaitFor(view.see...)
+		visit(term, view.command, view.see...)
 	}
 	// Of one pod; and into a value of etcd.
 	for _, doc := range []struct{ key, see string }{{"l", "logs "}, {"y", "apiVersion"}, {"d", "Namespace:"}} {
-		command(term, "pods data")
-		term.WaitFor("pods data", "postgres-0")
+		visit(term, "pods data", "─ pods data", "▸ postgres-0")
 		term.Type(doc.key)
 		term.WaitFor(doc.see)
 	}
-	command(term, "keys /registry/namespaces")
-	term.WaitFor("kube-system")
+	visit(term, "keys /registry/namespaces", "kube-system")
 	term.Keys("Enter")
 	term.WaitFor("kind: Namespace")
 
@@ -109,10 +122,7 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 			continue
 		}
 		delete(left, a.ID)
-		command(term, "contexts") // so that what is waited for is not what was on the screen before
-		term.WaitFor("─ contexts")
-		command(term, view.command)
-		term.WaitFor(view.title, view.row, "live")
+		visit(term, view.command, view.title, view.row, "live")
 		term.Keys(strings.Replace(b.Keys[0], "ctrl+", "C-", 1))
 		if a.Input != nil {
 			term.WaitFor(a.Title, a.Input.Prompt)
@@ -248,10 +258,8 @@ func watchIdleEtcd(t *testing.T, c *testcluster.Cluster, args string) {
 		}
 		return nil
 	})
-	command(term, "keys /registry")
-	term.WaitFor("keys", "namespaces")
-	command(term, "keys /registry/namespaces")
-	term.WaitFor("kube-system")
+	visit(term, "keys /registry", "keys", "namespaces")
+	visit(term, "keys /registry/namespaces", "kube-system")
 	term.Keys("Enter")
 	term.WaitFor("kind: Namespace")
 	command(term, "q")
