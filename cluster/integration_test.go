@@ -19,7 +19,7 @@ import (
 
 // TestIntegration reaches a real control plane. Its parts change nothing, so they share one sandbox.
 func TestIntegration(t *testing.T) {
-	s := testcluster.Start(t)
+	s := testcluster.Start(t, "--seed", "none", "--nodes", "1")
 	t.Run("Doctor", func(t *testing.T) { testDoctor(t, s) })
 	t.Run("Viewer", func(t *testing.T) { testViewer(t, s) })
 	t.Run("ReadOnly", func(t *testing.T) { testReadOnly(t, s) })
