@@ -44,7 +44,6 @@ type dialog struct {
 	prepared views.Prepared
 	ok       bool // the OK button has the focus
 	drawn    time.Time
-	started  time.Time
 	cursorX  int
 	cursorY  int
 }
@@ -282,7 +281,7 @@ func (d *dialog) draw(m *Model, a draw.Area) {
 }
 
 func (d *dialog) buttons(a draw.Area) {
-	hint := safe.Lit("")
+	var hint safe.Text
 	switch {
 	case d.stage == asking:
 		hint = safe.Lit("Enter goes on   Esc cancels")

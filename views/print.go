@@ -120,17 +120,13 @@ func (p *Printed) write(f Format, w io.Writer) error {
 			if data, err = yamltext.FromJSON(data); err != nil {
 				return err
 			}
+			return writeLines(w, string(data)) // YAML does not escape bidi controls; they are made visible here
 		}
 		_, err = w.Write(data)
 		return err
 	}
 	if p.Text != "" {
-		for _, line := range strings.Split(strings.TrimRight(p.Text, "\n"), "\n") {
-			if _, err := fmt.Fprintln(w, safe.String(line).String()); err != nil {
-				return err
-			}
-		}
-		return nil
+		return writeLines(w, p.Text)
 	}
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.Join(p.Titles, "\t"))
@@ -142,6 +138,16 @@ func (p *Printed) write(f Format, w io.Writer) error {
 		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
 	return tw.Flush()
+}
+
+// writeLines writes untrusted text line by line.
+func writeLines(w io.Writer, text string) error {
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		if _, err := fmt.Fprintln(w, safe.String(line).String()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // json is an array of objects with their fields in the order of the columns. encoding/json escapes C0 controls and U+2028/9, but

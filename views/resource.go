@@ -28,7 +28,8 @@ type resource struct {
 	listed bool
 
 	feed   *watchers.Feed
-	snap   *watchers.Snapshot
+	snap   *watchers.Snapshot // what is shown
+	seen   *watchers.Snapshot // the feed's newest
 	table  *table.Table
 	cols   []Column // as shown now
 	wide   bool
@@ -94,7 +95,11 @@ func (p *resource) Open() {
 	if p.feed != nil || p.env.Hub == nil {
 		return
 	}
-	p.feed = p.env.Hub.Open(watchers.Key{GVR: p.kind.GVR, Namespace: p.ref.Namespace}, p.query())
+	key := watchers.Key{GVR: p.kind.GVR}
+	if p.kind.Namespaced {
+		key.Namespace = p.ref.Namespace
+	}
+	p.feed = p.env.Hub.Open(key, p.query())
 }
 
 // Close implements Pane.
@@ -111,8 +116,16 @@ func (p *resource) Sync() bool {
 		return false
 	}
 	s := p.feed.Snapshot()
-	if s == p.snap {
+	if s == p.seen {
 		return false
+	}
+	p.seen = s
+	if s.Gen == 0 && p.snap.Gen > 0 {
+		// The pane was opened again, and its feed has nothing yet: what was seen stays, and stays under the cursor.
+		kept := *p.snap
+		kept.State = s.State
+		p.snap = &kept
+		return true
 	}
 	if p.listed && len(s.Columns) > 0 && !slices.Equal(s.Columns, p.snap.Columns) {
 		p.kind.Columns = tableColumns(s.Columns)

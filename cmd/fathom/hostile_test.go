@@ -95,7 +95,7 @@ func testHostile(t *testing.T, c *testcluster.Cluster) {
 	term.Keys("Enter")
 	check("YAML of the annotation", "match 1 of", "note:")
 	term.Keys("Escape")
-	back("yaml Pod")
+	term.WaitGone("match 1 of")
 	back("pods default")
 	term.Type("d")
 	check("describe", "describe Pod default/hostile", "Annotations:")

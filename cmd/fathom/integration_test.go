@@ -138,10 +138,14 @@ func testPrintViews(t *testing.T, c *testcluster.Cluster) {
 			}
 		}
 	}
-	out, _, _ := fathom(t, env, "print", "pods", "-A", "--filter", "CrashLoop", "-o", "json")
-	if !strings.Contains(out, "CrashLoopBackOff") || strings.Contains(out, `"Running"`) {
-		t.Errorf("print pods --filter CrashLoop:\n%s", out)
-	}
+	// The crash-looping pod runs for some seconds now and then.
+	testcluster.Eventually(t, 90*time.Second, "a crash-looping pod is printed", func() error {
+		out, _, _ := fathom(t, env, "print", "pods", "-A", "--filter", "CrashLoop", "-o", "json")
+		if !strings.Contains(out, "CrashLoopBackOff") || strings.Contains(out, `"Running"`) {
+			return fmt.Errorf("printed %s", out)
+		}
+		return nil
+	})
 }
 
 func testDoctor(t *testing.T, c *testcluster.Cluster) {

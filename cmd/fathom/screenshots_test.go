@@ -25,11 +25,11 @@ func TestIntegrationScreenshots(t *testing.T) {
 		name, args string
 		wait       []string
 	}{
-		{"overview", "", []string{"etcd", "CrashLoopBackOff"}},
+		{"overview", "-A", []string{"etcd-3", "Workloads", "Warnings", "leader"}},
 		{"members", "-c members", []string{"leader", "follower"}},
 		{"keys", "-c 'keys /registry'", []string{"deployments"}},
-		{"placement", "-c placement -A", []string{"eu-central-1a", "pending"}},
-		{"pods", "-c 'pods -A'", []string{"CrashLoopBackOff", "live"}},
+		{"placement", "-c placement -A", []string{"eu-central-1a", "huge-solver"}},
+		{"pods", "-c 'pods shop'", []string{"recommendations-", "live"}},
 	} {
 		term := openFathom(t, c, w, h, shot.args)
 		term.WaitFor(shot.wait...)

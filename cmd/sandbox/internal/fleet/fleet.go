@@ -226,8 +226,8 @@ func (n Node) info() corev1.NodeSystemInfo {
 		MachineID: id, SystemUUID: uuidOf(id), BootID: uuidOf(hexID(n.Name+"/boot", 32)),
 		KernelVersion: "6.12.48+deb13-amd64", OSImage: "Debian GNU/Linux 13 (trixie)",
 		ContainerRuntimeVersion: "containerd://2.1.4",
-		KubeletVersion:          controlplane.KubernetesVersion, KubeProxyVersion: "",
-		OperatingSystem: "linux", Architecture: "amd64",
+		KubeletVersion:          controlplane.KubernetesVersion,
+		OperatingSystem:         "linux", Architecture: "amd64",
 	}
 }
 
