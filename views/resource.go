@@ -13,7 +13,6 @@ import (
 	"fathom/actions"
 	"fathom/internal/safe"
 	"fathom/keymap"
-	"fathom/theme"
 	"fathom/ui/draw"
 	"fathom/ui/table"
 	"fathom/watchers"
@@ -403,50 +402,6 @@ func (p *resource) doRow(in keymap.Intent, r watchers.Row) tea.Cmd {
 	return open(ref)
 }
 
-// resort changes the column the rows are sorted by.
-func (p *resource) resort(in keymap.Intent) {
-	keys := []string{""}
-	at := 0
-	for _, c := range p.cols {
-		keys = append(keys, c.Key)
-		if c.Key == p.sort {
-			at = len(keys) - 1
-		}
-	}
-	pick := func(want ...string) {
-		for _, k := range want {
-			if !slices.Contains(keys, k) {
-				continue
-			}
-			if p.sort == k {
-				p.desc = !p.desc
-			} else {
-				p.sort, p.desc = k, false
-			}
-			return
-		}
-	}
-	switch in {
-	case keymap.SortNext:
-		p.sort, p.desc = keys[(at+1)%len(keys)], false
-	case keymap.SortPrev:
-		p.sort, p.desc = keys[(at+len(keys)-1)%len(keys)], false
-	case keymap.SortReverse:
-		p.desc = !p.desc
-		if p.sort == "" {
-			p.sort = "name"
-		}
-	case keymap.SortName:
-		pick("name")
-	case keymap.SortAge:
-		pick("createdAt", "lastSeen")
-	case keymap.SortStatus:
-		pick("status", "state", "phase", "type")
-	}
-	p.layoutColumns()
-	p.requery()
-}
-
 // act asks for the confirmation of an action on the marked rows, or the one under the cursor.
 func (p *resource) act(a actions.Action) tea.Cmd {
 	ts, why := p.Targets(a)
@@ -515,91 +470,4 @@ func (p *resource) Click(_, y int) tea.Cmd {
 func (p *resource) Wheel(lines int) tea.Cmd {
 	p.table.Move(lines)
 	return nil
-}
-
-// moveTable carries out the intents that every table knows.
-func moveTable(t *table.Table, in keymap.Intent) bool {
-	switch in {
-	case keymap.Down:
-		t.Move(1)
-	case keymap.Up:
-		t.Move(-1)
-	case keymap.Top:
-		t.Top()
-	case keymap.Bottom:
-		t.Bottom()
-	case keymap.PageDown:
-		t.Page(1)
-	case keymap.PageUp:
-		t.Page(-1)
-	case keymap.ScrollLeft:
-		t.Left()
-	case keymap.ScrollRight:
-		t.Right()
-	case keymap.Mark:
-		t.ToggleMark()
-	case keymap.MarkRange:
-		t.MarkRange()
-	case keymap.MarkClear:
-		t.ClearMarks()
-	default:
-		return false
-	}
-	return true
-}
-
-// tableColumns turns the columns of a server-side Table into ours. Name and age are ours already.
-func tableColumns(defs []watchers.TableColumn) []Column {
-	var cols []Column
-	for i, d := range defs {
-		if d.Name == "Name" && d.Format == "name" || d.Name == "Age" {
-			continue
-		}
-		get := func(r watchers.Row) any {
-			if t, ok := r.(*watchers.TableRow); ok && i < len(t.Cells) {
-				return t.Cells[i]
-			}
-			return nil
-		}
-		c := Column{Title: strings.ToUpper(d.Name), Key: lowerCamel(d.Name), Priority: 3 + int(d.Priority), Wide: d.Priority > 0, Max: 60,
-			Cell: func(r watchers.Row, _ time.Time) (string, theme.Style) {
-				v := get(r)
-				if v == nil {
-					return "-", theme.Dim
-				}
-				return cellText(v), theme.Default
-			},
-			Value: get,
-		}
-		if d.Type == "integer" || d.Type == "number" {
-			c.Align = draw.Right
-			c.Compare = func(a, b watchers.Row) int {
-				fa, _ := get(a).(float64)
-				fb, _ := get(b).(float64)
-				return cmp.Compare(fa, fb)
-			}
-		}
-		cols = append(cols, c)
-	}
-	return cols
-}
-
-func cellText(v any) string {
-	if f, ok := v.(float64); ok && f == float64(int64(f)) {
-		return fmt.Sprint(int64(f))
-	}
-	return fmt.Sprint(v)
-}
-
-// lowerCamel makes a JSON name of a column title: "Desired Replicas" -> desiredReplicas.
-func lowerCamel(s string) string {
-	words := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '-' || r == '_' || r == '/' || r == '.' })
-	for i, w := range words {
-		if i == 0 {
-			words[i] = strings.ToLower(w)
-			continue
-		}
-		words[i] = strings.ToUpper(w[:1]) + strings.ToLower(w[1:])
-	}
-	return strings.Join(words, "")
 }
