@@ -128,7 +128,10 @@ func wire(ctx context.Context, c *cluster.Cluster, th *theme.Theme, onPanic func
 func (f *flags) start(ctx context.Context, cat *views.Catalog, c *cluster.Cluster) ([]views.Ref, error) {
 	commands := f.commands
 	if len(commands) == 0 {
-		commands = []string{"overview"}
+		commands = []string{"overview -A"} // whether the cluster is all right is not a question of one namespace
+		if f.kube.Namespace != nil && *f.kube.Namespace != "" {
+			commands = []string{"overview"}
+		}
 	}
 	if len(commands) > 2 {
 		return nil, usageError{fmt.Errorf("-c was given %d times; two panes fit", len(commands))}
