@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +38,24 @@ func testHostile(t *testing.T, c *testcluster.Cluster) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = k.CoreV1().Pods("default").Delete(ctx, "hostile", metav1.DeleteOptions{}) })
+	logs := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "loud", Namespace: "default", Annotations: map[string]string{
+			"sandbox.example.io/log-base64": base64.StdEncoding.EncodeToString([]byte("loud " + hostile + "\xff\xfe\xc3 \x1b[41mred\x1b[0m end\n")),
+		}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "busybox"}}},
+	}
+	if _, err := k.CoreV1().Pods("default").Create(ctx, logs, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	huge := logs.DeepCopy()
+	huge.Name, huge.Annotations = "huge", map[string]string{"sandbox.example.io/log-huge-line-bytes": "1048576"}
+	if _, err := k.CoreV1().Pods("default").Create(ctx, huge, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = k.CoreV1().Pods("default").Delete(ctx, "loud", metav1.DeleteOptions{})
+		_ = k.CoreV1().Pods("default").Delete(ctx, "huge", metav1.DeleteOptions{})
+	})
 	event := &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{Name: "hostile", Namespace: "default"}, Type: "Warning", Reason: "Hostile", Message: hostile + strings.Repeat("y", 900),
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: "hostile"}, LastTimestamp: metav1.Now(), Count: 1,
@@ -99,6 +119,21 @@ func testHostile(t *testing.T, c *testcluster.Cluster) {
 	back("pods default")
 	term.Type("d")
 	check("describe", "describe Pod default/hostile", "Annotations:")
+	back("pods default")
+	command(term, "pods default /loud")
+	term.WaitFor("loud", "Running")
+	term.Type("l")
+	check("a log", "logs default/loud", "␛[2J", "red end")
+	term.Type("w")
+	check("a wrapped log", "logs default/loud", "␛[2J")
+	back("pods default")
+	command(term, "pods default /huge")
+	term.WaitFor("huge", "Running")
+	term.Type("l")
+	check("a log with lines of a megabyte", "logs default/huge", "live")
+	term.WaitUntil("a line", func(s string) bool { return regexp.MustCompile(`[1-9][0-9]* lines`).MatchString(s) })
+	term.Type("w")
+	check("wrapped lines of a megabyte", "logs default/huge")
 	back("pods default")
 	command(term, "events default /Hostile")
 	check("the events", "Hostile", "␛[2J")
