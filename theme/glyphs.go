@@ -38,7 +38,7 @@ var unicodeGlyphs = Glyphs{
 	Good: '✓', Warn: '!', Bad: '✗', Info: '◔', Pending: '◌', Gone: '⊘', Unknown: '?',
 	Cursor: '▸', Mark: '✚', SortAsc: '▴', SortDesc: '▾', Ellipsis: '…',
 	ScrollUp: '▴', ScrollDown: '▾', ScrollLeft: '◂', ScrollRight: '▸', ScrollThumb: '▮',
-	Open: '▾', Closed: '▸', Cell: '▮', CellEmpty: '▯', Separator: '│',
+	Open: '▿', Closed: '▹', Cell: '▮', CellEmpty: '▯', Separator: '│',
 	TreeBranch: "├─", TreeLast: "└─", TreeLine: "│ ",
 	Bar: []rune("▏▎▍▌▋▊▉█"), BarEmpty: '░', Spark: []rune("▁▂▃▄▅▆▇█"), Spinner: []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"),
 }
