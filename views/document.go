@@ -247,34 +247,20 @@ func (d *document) Do(in keymap.Intent) tea.Cmd {
 
 // scroller is what text.View and text.LogView have in common.
 type scroller interface {
-	Move(int)
-	Page(int)
-	Top()
-	Bottom()
+	mover
 	Left()
 	Right()
 }
 
+// scroll carries out the intents that every text knows.
 func scroll(v scroller, in keymap.Intent) bool {
 	switch in {
-	case keymap.Down:
-		v.Move(1)
-	case keymap.Up:
-		v.Move(-1)
-	case keymap.PageDown:
-		v.Page(1)
-	case keymap.PageUp:
-		v.Page(-1)
-	case keymap.Top:
-		v.Top()
-	case keymap.Bottom:
-		v.Bottom()
 	case keymap.ScrollLeft:
 		v.Left()
 	case keymap.ScrollRight:
 		v.Right()
 	default:
-		return false
+		return move(v, in)
 	}
 	return true
 }

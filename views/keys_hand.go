@@ -19,7 +19,7 @@ import (
 
 // Do implements Pane.
 func (p *keyTree) Do(in keymap.Intent) tea.Cmd {
-	if moveTree(p.tree, in) {
+	if move(p.tree, in) {
 		return p.look()
 	}
 	id, kind, ok := p.tree.Cursor()
@@ -34,27 +34,6 @@ func (p *keyTree) Do(in keymap.Intent) tea.Cmd {
 		return p.look()
 	}
 	return nil
-}
-
-// moveTree carries out the intents that every tree knows.
-func moveTree(t *tree.Tree, in keymap.Intent) bool {
-	switch in {
-	case keymap.Down:
-		t.Move(1)
-	case keymap.Up:
-		t.Move(-1)
-	case keymap.Top:
-		t.Top()
-	case keymap.Bottom:
-		t.Bottom()
-	case keymap.PageDown:
-		t.Page(1)
-	case keymap.PageUp:
-		t.Page(-1)
-	default:
-		return false
-	}
-	return true
 }
 
 // enter opens what is under the cursor: a prefix, a value, the next page, or what could not be read before.

@@ -5,21 +5,38 @@ import (
 	"fathom/ui/table"
 )
 
+// mover is what tables, trees and texts have in common.
+type mover interface {
+	Move(int)
+	Page(int)
+	Top()
+	Bottom()
+}
+
+// move carries out the intents that all of them know.
+func move(v mover, in keymap.Intent) bool {
+	switch in {
+	case keymap.Down:
+		v.Move(1)
+	case keymap.Up:
+		v.Move(-1)
+	case keymap.PageDown:
+		v.Page(1)
+	case keymap.PageUp:
+		v.Page(-1)
+	case keymap.Top:
+		v.Top()
+	case keymap.Bottom:
+		v.Bottom()
+	default:
+		return false
+	}
+	return true
+}
+
 // moveTable carries out the intents that every table knows.
 func moveTable(t *table.Table, in keymap.Intent) bool {
 	switch in {
-	case keymap.Down:
-		t.Move(1)
-	case keymap.Up:
-		t.Move(-1)
-	case keymap.Top:
-		t.Top()
-	case keymap.Bottom:
-		t.Bottom()
-	case keymap.PageDown:
-		t.Page(1)
-	case keymap.PageUp:
-		t.Page(-1)
 	case keymap.ScrollLeft:
 		t.Left()
 	case keymap.ScrollRight:
@@ -31,7 +48,7 @@ func moveTable(t *table.Table, in keymap.Intent) bool {
 	case keymap.MarkClear:
 		t.ClearMarks()
 	default:
-		return false
+		return move(t, in)
 	}
 	return true
 }
