@@ -80,6 +80,19 @@ type Aged interface{ ReadAt() time.Time }
 // Ticker is a pane that shows ages: it is redrawn once a second even if nothing else changed.
 type Ticker interface{ Ticks() bool }
 
+// Awaiter is a pane whose answer to a key comes from another goroutine: a filter, a sort. After every key, paste and click the
+// screen runs Await of the panes it shows. The command waits, for a bounded time, until the source has answered the newest
+// question, and returns a [PullMsg]; Await returns nil when nothing was asked. So what was typed is on the screen when it is
+// ready and not at the next tick.
+type Awaiter interface{ Await() tea.Cmd }
+
+// Trimmer is a pane that gives memory back when nobody has looked at it for a while: the screen calls Trim once, 30 s after a
+// pane was covered by another one. It costs the same whatever the pane holds. The pane may be opened again afterwards.
+type Trimmer interface{ Trim() }
+
+// PullMsg asks the screen to pull the newest snapshots at once.
+type PullMsg struct{}
+
 // Clicker is a pane that understands the mouse. Coordinates are relative to the area it drew last.
 type Clicker interface {
 	Click(x, y int) tea.Cmd

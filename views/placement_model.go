@@ -32,14 +32,13 @@ type placedZone struct {
 // placedName bounds the column of node names.
 const placedName = 24
 
-// place makes the picture of the nodes and pending pods that pass the filter. It costs one pass over nodes and pods.
+// place makes the picture of the nodes and pending pods that pass the filter. It costs one pass over nodes and pending pods.
 func place(pic *watchers.Placement, f Filter) *placed {
 	p := &placed{allNodes: pic.Nodes, allPending: len(pic.Pending), index: make(map[string]int, pic.Nodes+len(pic.Pending)), names: 8}
 	for i := range pic.Zones {
 		z := &pic.Zones[i]
 		zone := placedZone{name: z.Name, from: len(p.nodes)}
-		for j := range z.Nodes {
-			n := &z.Nodes[j]
+		for _, n := range z.Nodes {
 			if !f.IsEmpty() && !f.Match(nodeText(n), n.Node.Labels) {
 				continue
 			}
@@ -50,8 +49,8 @@ func place(pic *watchers.Placement, f Filter) *placed {
 			p.pods += len(n.Pods)
 			p.mostPods = max(p.mostPods, len(n.Pods))
 			p.names = max(p.names, min(len(n.Node.Name), placedName))
-			for _, pod := range n.Pods {
-				p.classes[pod.Class]++
+			for class, k := range n.Classes {
+				p.classes[class] += int(k)
 			}
 		}
 		if zone.to = len(p.nodes); zone.to > zone.from {

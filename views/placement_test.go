@@ -26,7 +26,7 @@ func placementFixture(zones, perZone, pods int) *watchers.Placement {
 			name := fmt.Sprintf("worker-%02d", z*perZone+i+1)
 			n := &watchers.NodeRow{Meta: watchers.Meta{UID: "uid-" + name, Name: name, Labels: watchers.Labels("disk=ssd,zone=" + zone.Name), ResourceVersion: "7"},
 				Status: "Ready", Ready: true, Zone: zone.Name, Allocatable: watchers.Amount{MilliCPU: 8000, Memory: 32 << 30, Pods: 110}}
-			np := watchers.NodePods{Node: n}
+			np := &watchers.NodePods{Node: n}
 			switch k {
 			case 1:
 				n.Cordoned, n.Status = true, "Ready,SchedulingDisabled"
@@ -42,6 +42,7 @@ func placementFixture(zones, perZone, pods int) *watchers.Placement {
 				p := &watchers.PodRow{Meta: watchers.Meta{UID: fmt.Sprintf("%s-p%d", name, j), Namespace: "shop", Name: fmt.Sprintf("web-%d-%d", k, j)}, Phase: "Running",
 					Node: name, Class: classes[(j*j+k)%len(classes)], Status: "Running", Workload: watchers.Owner{Kind: "Deployment", Name: []string{"web", "cart", "search"}[j*3/(pods+k%5)]}}
 				np.Pods = append(np.Pods, p)
+				np.Classes[p.Class]++
 				np.Requested = np.Requested.Add(watchers.Amount{Memory: 1 << 30, Pods: 1})
 			}
 			np.Requested.MilliCPU = int64(1500 + k%8*1000)
@@ -133,7 +134,7 @@ func without(pic *watchers.Placement, name string) *watchers.Placement {
 	out := *pic
 	out.Zones = nil
 	for _, z := range pic.Zones {
-		var keep []watchers.NodePods
+		var keep []*watchers.NodePods
 		for _, n := range z.Nodes {
 			if n.Node.Name != name {
 				keep = append(keep, n)

@@ -224,7 +224,7 @@ func (p *resource) Print(wide bool) (Printed, bool, error) {
 			out.Titles = append(out.Titles, c.Title)
 		}
 	}
-	for _, r := range p.snap.Rows {
+	for _, r := range p.snap.All() {
 		var cells []string
 		var values []any
 		for i := range all {

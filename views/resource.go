@@ -211,11 +211,11 @@ type source struct {
 	s *watchers.Snapshot
 }
 
-func (s source) Len() int                   { return len(s.s.Rows) }
-func (s source) ID(i int) string            { return s.s.Rows[i].ID() }
+func (s source) Len() int                   { return s.s.Len() }
+func (s source) ID(i int) string            { return s.s.Row(i).ID() }
 func (s source) Find(id string) (int, bool) { return s.s.Find(id) }
 func (s source) Cell(i, col int) table.Cell {
-	text, style := s.p.cols[col].Cell(s.s.Rows[i], s.p.env.Now())
+	text, style := s.p.cols[col].Cell(s.s.Row(i), s.p.env.Now())
 	return table.Cell{Text: safe.Bounded(text, maxCell), Style: style}
 }
 
@@ -234,7 +234,7 @@ func (p *resource) Title() Title {
 	default:
 		t.Scope = safe.String(p.ref.Namespace)
 	}
-	switch n := len(p.snap.Rows); {
+	switch n := p.snap.Len(); {
 	case p.snap.Gen == 0:
 	case n != p.snap.Total && p.ref.Where == nil:
 		t.Count = fmt.Sprintf("%d of %d", n, p.snap.Total)
@@ -253,7 +253,7 @@ func (p *resource) State() watchers.State {
 }
 
 // Ticks implements Ticker: there is an age column.
-func (p *resource) Ticks() bool { return len(p.snap.Rows) > 0 }
+func (p *resource) Ticks() bool { return p.snap.Len() > 0 }
 
 // Draw implements Pane.
 func (p *resource) Draw(a draw.Area, focused bool) {
@@ -326,7 +326,7 @@ func (p *resource) rowOf(id string) (watchers.Row, bool) {
 	if !ok {
 		return nil, false
 	}
-	return p.snap.Rows[i], true
+	return p.snap.Row(i), true
 }
 
 func (p *resource) object(r watchers.Row) Object {

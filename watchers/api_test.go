@@ -183,7 +183,7 @@ func listEnd(rv string) string {
 func eventually(t *testing.T, f *Feed, what string, ok func(*Snapshot) bool) *Snapshot {
 	t.Helper()
 	var s *Snapshot
-	within(t, func() string { return fmt.Sprintf("%s; last: %d rows, %+v", what, len(s.Rows), s.State) }, func() bool {
+	within(t, func() string { return fmt.Sprintf("%s; last: %d rows, %+v", what, s.Len(), s.State) }, func() bool {
 		s = f.Snapshot()
 		return ok(s)
 	})
@@ -204,7 +204,7 @@ func within(t *testing.T, what func() string, ok func() bool) {
 }
 
 func live(n int) func(*Snapshot) bool {
-	return func(s *Snapshot) bool { return s.State.Phase == Live && len(s.Rows) == n }
+	return func(s *Snapshot) bool { return s.State.Phase == Live && s.Len() == n }
 }
 
 func phase(p Phase) func(*Snapshot) bool {

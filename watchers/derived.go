@@ -2,6 +2,7 @@ package watchers
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,8 +10,42 @@ import (
 
 // Inputs is what the build function of a Derived may read. It is valid during the call only.
 type Inputs struct {
-	srcs map[Key]*source
-	Now  time.Time
+	srcs   map[Key]*source
+	deltas map[Key]delta
+	Now    time.Time
+}
+
+// Changes says what is new of a source since the last build: each with the row before and after it, nil where there is none. When
+// full is set, and it is for all sources or for none, after are all rows there are: what was built of the ones before starts anew.
+func (in Inputs) Changes(k Key) (full bool, each iter.Seq2[Row, Row]) {
+	d, ok := in.deltas[k]
+	if !ok {
+		return true, func(yield func(before, after Row) bool) {
+			for _, r := range in.Rows(k) {
+				if !yield(nil, r) {
+					return
+				}
+			}
+		}
+	}
+	return d.full, func(yield func(before, after Row) bool) {
+		for _, r := range d.rows {
+			if !yield(nil, r) {
+				return
+			}
+		}
+		for _, c := range d.changes {
+			if !yield(c.before, c.after) {
+				return
+			}
+		}
+	}
+}
+
+// Changed reports whether anything of a source is new since the last build.
+func (in Inputs) Changed(k Key) bool {
+	d, ok := in.deltas[k]
+	return !ok || !d.empty()
 }
 
 // Rows returns all rows of a source, in no order.
@@ -38,7 +73,8 @@ type DerivedSnapshot[T any] struct {
 	At     time.Time
 }
 
-// Derived computes a picture from several sources in a builder goroutine of its own, at the same pace as a feed.
+// Derived computes a picture from several sources in a builder goroutine of its own, at the same pace as a feed. Its build function
+// is called by one goroutine and may keep what it has computed from one call to the next (see [Inputs.Changes]).
 type Derived[T any] struct {
 	hub   *Hub
 	in    Inputs
@@ -52,7 +88,7 @@ type Derived[T any] struct {
 	once  sync.Once
 }
 
-// Derive opens the sources and starts the builder. build runs in the builder goroutine and must not retain the inputs. every, if
+// Derive opens the sources and starts the builder. build runs in the builder goroutine. every, if
 // positive, is how often to build again though nothing has changed, for pictures that speak of "the last minutes".
 func Derive[T any](h *Hub, keys []Key, every time.Duration, build func(Inputs) *T) *Derived[T] {
 	d := &Derived[T]{
@@ -99,10 +135,8 @@ func (d *Derived[T]) build() {
 	in.Now = time.Now()
 	states := make(map[Key]State, len(d.keys))
 	worst := State{Phase: Live}
+	in.deltas = d.take(prev.Gen == 0)
 	for i, k := range d.keys {
-		// Forget the deltas: the build reads everything.
-		src := in.srcs[k]
-		src.store.forget(d.subs[src])
 		st := in.State(k)
 		states[k] = st
 		if i == 0 || badness(st.Phase) > badness(worst.Phase) {
@@ -110,6 +144,24 @@ func (d *Derived[T]) build() {
 		}
 	}
 	d.cur.Store(&DerivedSnapshot[T]{Gen: prev.Gen + 1, Value: d.fn(in), State: worst, States: states, At: in.Now})
+}
+
+// take returns what is new of every source: all of it of all of them, or the changes of each.
+func (d *Derived[T]) take(full bool) map[Key]delta {
+	deltas := make(map[Key]delta, len(d.keys))
+	anew := full
+	for _, k := range d.keys {
+		src := d.in.srcs[k]
+		deltas[k] = src.store.take(d.subs[src], full)
+		anew = anew || deltas[k].full
+	}
+	for k, part := range deltas {
+		if anew && !part.full {
+			src := d.in.srcs[k]
+			deltas[k] = src.store.take(d.subs[src], true)
+		}
+	}
+	return deltas
 }
 
 // badness orders phases by how much they take away from a picture.

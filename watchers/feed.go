@@ -27,7 +27,10 @@ type Feed struct {
 	stop context.CancelFunc
 	once sync.Once
 
-	built uint64 // qgen of the newest snapshot; the builder goroutine's own
+	// The builder goroutine's own.
+	built  uint64 // qgen of the newest snapshot
+	sorted order  // all rows, in the order of the query
+	sort   string // the name of that order
 }
 
 // Key is what the feed was opened for.
@@ -98,81 +101,80 @@ func compareDefault(a, b Row) int {
 	return cmp.Compare(a.GetName(), b.GetName())
 }
 
+// build makes the next snapshot. It costs what has changed; a new filter costs one look at every row, a new order sorts.
 func (f *Feed) build() {
 	f.mu.Lock()
 	q, qgen := f.query, f.qgen
 	f.mu.Unlock()
-	less := q.Less
+	if q.Less == nil {
+		q.Sort = "namespace, name"
+	}
+	prev := f.cur.Load()
+	requery := f.built != qgen || prev.Gen == 0
+	resort := prev.Gen == 0 || f.built != qgen && (q.Sort == "" || q.Sort != f.sort)
+	d := f.src.store.take(f.sub, resort)
+	state := f.src.status.State()
+	if d.empty() && state == prev.State && !requery {
+		return
+	}
+	next := &Snapshot{
+		Gen: prev.Gen + 1, Tag: q.Tag, Total: d.total, State: state, At: time.Now(), Columns: d.columns,
+		rows: prev.rows, total: prev.total, store: f.src.store, sub: f.sub, seq: d.seq,
+	}
+	if next.total == nil || requery {
+		next.total = totalOrder(q.Less)
+	}
+	switch {
+	case d.full:
+		slices.SortFunc(d.rows, next.total)
+		f.sorted, f.sort = newOrder(d.rows), q.Sort
+		next.rows = narrow(f.sorted, q.Match)
+	case requery:
+		f.sorted = amend(f.sorted, d.changes, next.total, nil)
+		next.rows = narrow(f.sorted, q.Match)
+	case len(d.changes) > 0:
+		f.sorted = amend(f.sorted, d.changes, next.total, nil)
+		next.rows = f.sorted
+		if q.Match != nil {
+			next.rows = amend(prev.rows, d.changes, next.total, q.Match)
+		}
+	}
+	f.built = qgen
+	f.cur.Store(next)
+}
+
+// totalOrder is less with ties broken by ID.
+func totalOrder(less func(a, b Row) int) func(a, b Row) int {
 	if less == nil {
 		less = compareDefault
 	}
-	total := func(a, b Row) int {
+	return func(a, b Row) int {
 		if c := less(a, b); c != 0 {
 			return c
 		}
 		return cmp.Compare(a.ID(), b.ID())
 	}
-	prev := f.cur.Load()
-	requery := f.built != qgen || prev.Gen == 0
-	d := f.src.store.take(f.sub, requery)
-	state := f.src.status.State()
-	same := !d.full && len(d.changed) == 0
-	if same && state == prev.State && !requery {
-		return
-	}
-	rows, index := prev.Rows, prev.index
-	switch {
-	case d.full:
-		rows = keep(d.rows, q.Match)
-		slices.SortFunc(rows, total)
-		index = indexOf(rows)
-	case !same:
-		rows = merge(prev.Rows, keep(d.rows, q.Match), d.changed, total)
-		index = indexOf(rows)
-	}
-	f.built = qgen
-	f.cur.Store(&Snapshot{
-		Gen: prev.Gen + 1, Tag: q.Tag, Rows: rows, Total: d.total, State: state, At: time.Now(),
-		Columns: d.columns, index: index,
-	})
 }
 
-// keep filters in place: the slice is the caller's own.
-func keep(rows []Row, match func(Row) bool) []Row {
+func narrow(o order, match func(Row) bool) order {
 	if match == nil {
-		return rows
+		return o
 	}
-	out := rows[:0]
-	for _, r := range rows {
-		if match(r) {
-			out = append(out, r)
-		}
-	}
-	clear(rows[len(out):])
-	return out
+	return o.filter(match)
 }
 
-// merge returns the sorted old rows without those that changed, and with the new ones in their places.
-func merge(old, fresh []Row, changed map[string]struct{}, total func(a, b Row) int) []Row {
-	slices.SortFunc(fresh, total)
-	out := make([]Row, 0, len(old)+len(fresh))
-	for _, r := range old {
-		if _, gone := changed[r.ID()]; gone {
-			continue
-		}
-		for len(fresh) > 0 && total(fresh[0], r) < 0 {
-			out = append(out, fresh[0])
-			fresh = fresh[1:]
-		}
-		out = append(out, r)
+// amend returns the next version of an order: without the rows that went, with those that came and match.
+func amend(o order, changes []change, total func(a, b Row) int, match func(Row) bool) order {
+	if len(changes) == 0 {
+		return o
 	}
-	return append(out, fresh...)
-}
-
-func indexOf(rows []Row) map[string]int32 {
-	index := make(map[string]int32, len(rows))
-	for i, r := range rows {
-		index[r.ID()] = int32(i)
+	e := o.edit(total)
+	for _, c := range changes {
+		after := c.after
+		if after != nil && match != nil && !match(after) {
+			after = nil
+		}
+		e.change(c.before, after)
 	}
-	return index
+	return e.order()
 }

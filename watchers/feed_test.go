@@ -49,16 +49,16 @@ func TestQueryFiltersSortsAndTags(t *testing.T) {
 	})
 	s := eventually(t, f, "the new query", func(s *Snapshot) bool { return s.Tag == "even, backwards" && s.Total == 10 })
 	var names []string
-	for _, r := range s.Rows {
+	for _, r := range s.All() {
 		names = append(names, r.GetName())
 	}
 	if fmt.Sprint(names) != "[p8 p6 p4 p2 p0]" {
 		t.Errorf("rows %v", names)
 	}
-	if err := store.Delete(s.Rows[1]); err != nil {
+	if err := store.Delete(s.Row(1)); err != nil {
 		t.Fatal(err)
 	}
-	s = eventually(t, f, "p6 gone", func(s *Snapshot) bool { return len(s.Rows) == 4 })
+	s = eventually(t, f, "p6 gone", func(s *Snapshot) bool { return s.Len() == 4 })
 	if i, ok := s.Find("uid-p4"); !ok || i != 1 {
 		t.Errorf("p4 is at %d, %v", i, ok)
 	}
@@ -68,7 +68,7 @@ func TestQueryFiltersSortsAndTags(t *testing.T) {
 	// Equal keys: by ID.
 	f.SetQuery(Query{Tag: "equal", Less: func(a, b Row) int { return 0 }})
 	s = eventually(t, f, "equal", func(s *Snapshot) bool { return s.Tag == "equal" })
-	if !slices.IsSortedFunc(s.Rows, func(a, b Row) int { return cmp.Compare(a.ID(), b.ID()) }) {
+	if !slices.IsSortedFunc(s.All(), func(a, b Row) int { return cmp.Compare(a.ID(), b.ID()) }) {
 		t.Error("ties are not broken by ID")
 	}
 }
@@ -95,13 +95,13 @@ func TestIncrementalBuildEqualsFullBuild(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := keep(store.all(), byStatus.Match)
+	want := slices.DeleteFunc(store.all(), func(r Row) bool { return !byStatus.Match(r) })
 	slices.SortFunc(want, func(a, b Row) int { return cmp.Or(byStatus.Less(a, b), cmp.Compare(a.ID(), b.ID())) })
-	s := eventually(t, f, "all changes", func(s *Snapshot) bool { return slices.Equal(s.Rows, want) })
+	s := eventually(t, f, "all changes", func(s *Snapshot) bool { return slices.Equal(s.All(), want) })
 	if s.Gen < 5 {
 		t.Errorf("only %d snapshots: the incremental path was not taken", s.Gen)
 	}
-	for i, r := range s.Rows {
+	for i, r := range s.All() {
 		if j, ok := s.Find(r.ID()); !ok || j != i {
 			t.Fatalf("Find(%s) = %d, %v; it is at %d", r.ID(), j, ok, i)
 		}
@@ -184,7 +184,7 @@ func BenchmarkUpdateAndPublish50k(b *testing.B) {
 		}
 		f.build()
 	}
-	if n := len(f.Snapshot().Rows); n != 50000 {
+	if n := f.Snapshot().Len(); n != 50000 {
 		b.Fatalf("%d rows", n)
 	}
 }

@@ -48,8 +48,8 @@ func testTypedKinds(t *testing.T, c *testcluster.Cluster) {
 		Pods(), Nodes(), Namespaces(), Events(), Services(), Deployments(), ReplicaSets(), StatefulSets(), DaemonSets(), Jobs(), CronJobs(),
 	} {
 		f := h.Open(Key{GVR: gvr}, Query{})
-		s := eventually(t, f, gvr.Resource, func(s *Snapshot) bool { return s.State.Phase == Live && len(s.Rows) > 0 })
-		t.Logf("%s: %d rows, first %+v", gvr.Resource, len(s.Rows), s.Rows[0])
+		s := eventually(t, f, gvr.Resource, func(s *Snapshot) bool { return s.State.Phase == Live && s.Len() > 0 })
+		t.Logf("%s: %d rows, first %+v", gvr.Resource, s.Len(), s.Row(0))
 	}
 }
 
@@ -62,9 +62,9 @@ func testTables(t *testing.T, c *testcluster.Cluster) {
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterroles"},
 	} {
 		f := h.Open(Key{GVR: gvr}, Query{})
-		s := eventually(t, f, gvr.Resource, func(s *Snapshot) bool { return s.State.Phase == Live && len(s.Rows) > 0 })
-		r := s.Rows[0].(*TableRow)
-		t.Logf("%s: %d rows, %q, columns %v, first %q %v", gvr.Resource, len(s.Rows), s.State.Why, s.Columns, r.Name, r.Cells)
+		s := eventually(t, f, gvr.Resource, func(s *Snapshot) bool { return s.State.Phase == Live && s.Len() > 0 })
+		r := s.Row(0).(*TableRow)
+		t.Logf("%s: %d rows, %q, columns %v, first %q %v", gvr.Resource, s.Len(), s.State.Why, s.Columns, r.Name, r.Cells)
 		if len(r.Cells) != len(s.Columns) {
 			t.Errorf("%s: %d cells, %d columns", gvr.Resource, len(r.Cells), len(s.Columns))
 		}
@@ -104,8 +104,8 @@ func testPictures(t *testing.T, c *testcluster.Cluster) {
 func testLogs(t *testing.T, c *testcluster.Cluster) {
 	h := hubOn(t, c)
 	f := h.Open(podsKey(), Query{Match: func(r Row) bool { p := r.(*PodRow); return p.Class == PodRunning && p.Namespace == "shop" }})
-	s := eventually(t, f, "a running pod", func(s *Snapshot) bool { return len(s.Rows) > 0 })
-	r := s.Rows[0].(*PodRow)
+	s := eventually(t, f, "a running pod", func(s *Snapshot) bool { return s.Len() > 0 })
+	r := s.Row(0).(*PodRow)
 	l := h.OpenLogs(LogOptions{Namespace: r.Namespace, Pod: r.Name, Tail: 20})
 	defer l.Close()
 	var lines []LogLine
@@ -126,9 +126,9 @@ func testAPIServerStopsAndGoesOn(t *testing.T, c *testcluster.Cluster) {
 	pods := h.Open(podsKey(), Query{})
 	secrets := h.Open(Key{GVR: schema.GroupVersionResource{Version: "v1", Resource: "secrets"}}, Query{})
 	for _, f := range []*Feed{pods, secrets} {
-		eventually(t, f, "live", func(s *Snapshot) bool { return s.State.Phase == Live && len(s.Rows) > 0 })
+		eventually(t, f, "live", func(s *Snapshot) bool { return s.State.Phase == Live && s.Len() > 0 })
 	}
-	n := len(pods.Snapshot().Rows)
+	n := pods.Snapshot().Len()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	both := func(what string, p Phase, limit time.Duration) {
@@ -143,7 +143,7 @@ func testAPIServerStopsAndGoesOn(t *testing.T, c *testcluster.Cluster) {
 				<-tick.C
 			}
 			t.Logf("%s: %s after %v: %+v", what, f.Key().GVR.Resource, time.Since(begun).Round(10*time.Millisecond), f.Snapshot().State)
-			if len(f.Snapshot().Rows) == 0 {
+			if f.Snapshot().Len() == 0 {
 				t.Errorf("%s: no rows", what)
 			}
 		}
@@ -152,8 +152,8 @@ func testAPIServerStopsAndGoesOn(t *testing.T, c *testcluster.Cluster) {
 	c.Run(t, "stop", "apiserver")
 	both("stopped", Stale, 5*time.Second)
 	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); { // long enough for the connections to be given up
-		if s := pods.Snapshot(); len(s.Rows) != n || s.State.Phase != Stale {
-			t.Fatalf("%d of %d rows are left, %+v", len(s.Rows), n, s.State)
+		if s := pods.Snapshot(); s.Len() != n || s.State.Phase != Stale {
+			t.Fatalf("%d of %d rows are left, %+v", s.Len(), n, s.State)
 		}
 		<-tick.C
 	}

@@ -52,6 +52,6 @@ const TopN = 50
 
 // OpenOverview starts the overview's builder. namespace restricts pods, workloads and events; nodes are always all nodes.
 func OpenOverview(h *Hub, namespace string) *Derived[Overview] {
-	k := overviewKeys(namespace)
-	return Derive(h, k.all(), 5*time.Second, k.build)
+	b := newOverviewBuilder(namespace)
+	return Derive(h, b.keys.all(), 5*time.Second, b.build)
 }

@@ -2,6 +2,7 @@ package watchers
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -26,39 +27,70 @@ func (k overviewSources) all() []Key {
 	return []Key{k.nodes, k.pods, k.namespaces, k.events, k.deployments, k.statefulsets, k.daemonsets}
 }
 
-// build makes the picture; its cost is one pass over every source.
-func (k overviewSources) build(in Inputs) *Overview {
-	o := &Overview{Window: warnWindow}
-	o.addNodes(in.Rows(k.nodes))
-	o.addPods(in.Rows(k.pods))
-	for _, r := range in.Rows(k.namespaces) {
-		n, ok := r.(*NamespaceRow)
-		if !ok {
-			continue
-		}
-		o.Namespaces++
-		if n.Phase == "Terminating" {
-			o.Ending = append(o.Ending, n.Name)
-		}
+func (k overviewSources) workloads() []Key { return []Key{k.deployments, k.statefulsets, k.daemonsets} }
+
+// overviewBuilder keeps what the picture is made of up to date row by row: a change costs itself, not the cluster's size.
+type overviewBuilder struct {
+	keys       overviewSources
+	pods       podTally
+	nodes      Overview // only what addNodes fills in
+	namespaces int
+	ending     []string
+	workloads  map[Key]*workloadTally
+	warnings   map[*EventRow]struct{}
+}
+
+func newOverviewBuilder(ns string) *overviewBuilder {
+	return &overviewBuilder{keys: overviewKeys(ns), workloads: map[Key]*workloadTally{}}
+}
+
+func (b *overviewBuilder) build(in Inputs) *Overview {
+	if in.Changed(b.keys.nodes) { // a few thousand, and they change rarely
+		b.nodes = Overview{}
+		b.nodes.addNodes(in.Rows(b.keys.nodes))
 	}
-	slices.Sort(o.Ending)
-	for _, key := range []Key{k.deployments, k.statefulsets, k.daemonsets} {
-		for _, r := range in.Rows(key) {
-			if w, ok := r.(*WorkloadRow); ok {
-				o.Workloads++
-				if !w.AtStrength() {
-					o.Short = append(o.Short, w)
-				}
-			}
+	if in.Changed(b.keys.namespaces) {
+		b.addNamespaces(in.Rows(b.keys.namespaces))
+	}
+	b.pods.apply(in.Changes(b.keys.pods))
+	o := &Overview{
+		Window: warnWindow, Nodes: b.nodes.Nodes, Capacity: b.nodes.Capacity, Allocable: b.nodes.Allocable,
+		Namespaces: b.namespaces, Ending: b.ending,
+		Pods: b.pods.counts(), Requested: b.pods.requested, Limited: b.pods.limited,
+	}
+	for _, key := range b.keys.workloads() {
+		w := b.workloads[key]
+		if w == nil {
+			w = &workloadTally{}
+			b.workloads[key] = w
 		}
+		w.apply(in.Changes(key))
+		o.Workloads += w.total
+		o.Short = slices.AppendSeq(o.Short, maps.Keys(w.short))
 	}
 	o.ShortTotal = len(o.Short)
 	slices.SortFunc(o.Short, func(a, b *WorkloadRow) int {
 		return cmp.Or(cmp.Compare(b.Desired-b.Ready, a.Desired-a.Ready), compareDefault(a, b), cmp.Compare(a.Kind, b.Kind))
 	})
-	o.Short = o.Short[:min(TopN, len(o.Short))]
-	o.addWarnings(in.Rows(k.events), in.Now)
+	o.Short = slices.Clone(o.Short[:min(TopN, len(o.Short))])
+	b.addEvents(in.Changes(b.keys.events))
+	o.addWarnings(b.warnings, in.Now)
 	return o
+}
+
+func (b *overviewBuilder) addNamespaces(rows []Row) {
+	b.namespaces, b.ending = 0, nil
+	for _, r := range rows {
+		n, ok := r.(*NamespaceRow)
+		if !ok {
+			continue
+		}
+		b.namespaces++
+		if n.Phase == "Terminating" {
+			b.ending = append(b.ending, n.Name)
+		}
+	}
+	slices.Sort(b.ending)
 }
 
 func (o *Overview) addNodes(rows []Row) {
@@ -84,56 +116,11 @@ func (o *Overview) addNodes(rows []Row) {
 	}
 }
 
-func (o *Overview) addPods(rows []Row) {
-	problems := map[string]*Problem{}
-	for _, r := range rows {
-		p, ok := r.(*PodRow)
-		if !ok {
-			continue
-		}
-		o.Pods.Total++
-		o.Pods.ByClass[p.Class]++
-		if p.holdsNode() {
-			o.Requested = o.Requested.Add(p.Requests)
-			o.Requested.Pods++
-			o.Limited = o.Limited.Add(p.Limits)
-		}
-		switch p.Class {
-		case PodFailing, PodPending, PodUnknown, PodNotReady:
-			word := p.Status
-			if p.Class == PodNotReady {
-				word = "NotReady"
-			}
-			g := problems[word]
-			if g == nil {
-				g = &Problem{Status: word, Class: p.Class, First: p}
-				problems[word] = g
-			}
-			g.Count++
-			if compareDefault(p, g.First) < 0 { // the same one every time
-				g.First = p
-			}
-		}
-	}
-	for _, g := range problems {
-		o.Pods.Problems = append(o.Pods.Problems, *g)
-	}
-	slices.SortFunc(o.Pods.Problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Status, b.Status))
-	})
-}
-
-// holdsNode reports whether the pod takes room on a node, as the scheduler counts: it has one and has not finished.
-func (r *PodRow) holdsNode() bool {
-	return r.Node != "" && r.Phase != "Succeeded" && r.Phase != "Failed"
-}
-
-func (o *Overview) addWarnings(rows []Row, now time.Time) {
+func (o *Overview) addWarnings(events map[*EventRow]struct{}, now time.Time) {
 	type id struct{ reason, kind, ns, object string }
 	groups := map[id]*WarningGroup{}
-	for _, r := range rows {
-		e, ok := r.(*EventRow)
-		if !ok || e.Type != "Warning" || now.Sub(e.Last) > warnWindow {
+	for e := range events {
+		if now.Sub(e.Last) > warnWindow {
 			continue
 		}
 		o.WarnTotal++
@@ -154,5 +141,5 @@ func (o *Overview) addWarnings(rows []Row, now time.Time) {
 	slices.SortFunc(o.Warnings, func(a, b WarningGroup) int {
 		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.Event.UID, b.Event.UID))
 	})
-	o.Warnings = o.Warnings[:min(TopN, len(o.Warnings))]
+	o.Warnings = slices.Clone(o.Warnings[:min(TopN, len(o.Warnings))])
 }

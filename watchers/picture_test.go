@@ -20,14 +20,28 @@ func someNode(name, zone string) *NodeRow {
 	return &NodeRow{Meta: Meta{Name: name}, Zone: zone, Ready: true, Allocatable: Amount{1000, 100, 10}}
 }
 
+// inputs is what a first build sees.
+func inputs(t *testing.T, now time.Time, rows map[Key][]Row) Inputs {
+	in := Inputs{srcs: map[Key]*source{}, Now: now}
+	for key, rs := range rows {
+		s := &source{store: newStore(NewProjector())}
+		for _, r := range rs {
+			if err := s.store.Add(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		in.srcs[key] = s
+	}
+	return in
+}
+
 func TestPlacement(t *testing.T) {
-	p := buildPlacement(
-		[]Row{someNode("n2", "z2"), someNode("n1", "z1"), someNode("n0", ""), someNode("n3", "z1")},
-		[]Row{
+	p := newPlacementBuilder("").build(inputs(t, time.Now(), map[Key][]Row{{GVR: Nodes()}: {someNode("n2", "z2"), someNode("n1", "z1"), someNode("n0", ""), someNode("n3", "z1")},
+		podsKey(): {
 			somePod("b1", "n1", "Running", "Running", PodRunning), somePod("a1", "n1", "Running", "Running", PodRunning),
 			somePod("a2", "n1", "Succeeded", "Completed", PodCompleted), somePod("c1", "lost", "Running", "Unknown", PodUnknown),
 			somePod("w1", "", "Pending", "Pending", PodPending), somePod("x1", "", "Failed", "Evicted", PodFailing),
-		})
+		}}))
 	got := ""
 	for _, z := range p.Zones {
 		got += z.Name + ":"
@@ -54,16 +68,8 @@ func TestPlacement(t *testing.T) {
 func TestOverview(t *testing.T) {
 	k := overviewKeys("")
 	now := time.Now()
-	src := map[Key]*source{}
-	put := func(key Key, rows ...Row) {
-		s := &source{store: newStore(NewProjector())}
-		for _, r := range rows {
-			if err := s.store.Add(r); err != nil {
-				t.Fatal(err)
-			}
-		}
-		src[key] = s
-	}
+	rows := map[Key][]Row{}
+	put := func(key Key, rs ...Row) { rows[key] = rs }
 	down := someNode("down", "z")
 	down.Ready, down.Cordoned = false, true
 	put(k.nodes, someNode("up", "z"), down)
@@ -76,7 +82,7 @@ func TestOverview(t *testing.T) {
 		return &EventRow{Meta: Meta{UID: id, Namespace: "shop"}, Type: "Warning", Reason: "BackOff", Object: "b", Last: now.Add(-ago), Count: n, Message: id}
 	}
 	put(k.events, warn("e1", time.Minute, 3), warn("e2", time.Second, 2), warn("old", time.Hour, 9), &EventRow{Meta: Meta{UID: "n"}, Type: "Normal", Last: now})
-	o := k.build(Inputs{srcs: src, Now: now})
+	o := newOverviewBuilder("").build(inputs(t, now, rows))
 	if o.Nodes != (NodeCounts{Total: 2, Ready: 1, Cordoned: 1}) || o.Allocable != (Amount{1000, 100, 10}) || o.Requested != (Amount{300, 30, 3}) {
 		t.Errorf("nodes %+v, allocable %+v, requested %+v", o.Nodes, o.Allocable, o.Requested)
 	}

@@ -37,7 +37,7 @@ func TestWatchListThenEvents(t *testing.T) {
 	servePods(a, 3, events)
 	f := a.hub(Options{}).Open(podsKey(), Query{})
 	s := eventually(t, f, "three pods", live(3))
-	if got := s.Rows[1].GetName(); got != "web-1" {
+	if got := s.Row(1).GetName(); got != "web-1" {
 		t.Errorf("default order is by name, second row is %q", got)
 	}
 	if i, ok := s.Find("uid-web-2"); !ok || i != 2 {
@@ -52,7 +52,7 @@ func TestWatchListThenEvents(t *testing.T) {
 		i, ok := s.Find("uid-web-1")
 		_, gone := s.Find("uid-web-0")
 		_, come := s.Find("uid-web-9")
-		return ok && s.Rows[i].(*PodRow).Status == "Running" && !gone && come
+		return ok && s.Row(i).(*PodRow).Status == "Running" && !gone && come
 	})
 	if s.Total != 3 || s.Gen < 2 {
 		t.Errorf("total %d, generation %d", s.Total, s.Gen)
@@ -67,7 +67,7 @@ func TestRowsShowWhileTheyLoad(t *testing.T) {
 	a.handle(podsPath, func(w http.ResponseWriter, r *http.Request) { stream(w, r, gate) })
 	f := a.hub(Options{}).Open(podsKey(), Query{})
 	gate <- event("ADDED", pod("early", "1"))
-	s := eventually(t, f, "a preview", func(s *Snapshot) bool { return len(s.Rows) == 1 })
+	s := eventually(t, f, "a preview", func(s *Snapshot) bool { return s.Len() == 1 })
 	if s.State.Phase != Connecting {
 		t.Errorf("phase %v before the list is whole", s.State.Phase)
 	}
@@ -101,8 +101,8 @@ func TestUnauthorizedIsNotDenied(t *testing.T) {
 	s := eventually(t, f, "stale", func(s *Snapshot) bool {
 		return s.State.Phase == Stale && strings.Contains(s.State.Why, "401")
 	})
-	if len(s.Rows) != 1 {
-		t.Errorf("%d rows are left", len(s.Rows))
+	if s.Len() != 1 {
+		t.Errorf("%d rows are left", s.Len())
 	}
 }
 
@@ -214,8 +214,8 @@ func TestHangMakesStaleAndLiveAgain(t *testing.T) {
 	if took := time.Since(before); took > time.Second {
 		t.Errorf("it took %v with heartbeats of 50 ms", took)
 	}
-	if len(s.Rows) != 2 || !strings.Contains(s.State.Why, "does not answer") {
-		t.Errorf("%d rows, %+v", len(s.Rows), s.State)
+	if s.Len() != 2 || !strings.Contains(s.State.Why, "does not answer") {
+		t.Errorf("%d rows, %+v", s.Len(), s.State)
 	}
 	if s.State.Since.After(before.Add(20*time.Millisecond)) || before.Sub(s.State.Since) > time.Second {
 		t.Errorf("stale since %v, stopped at %v", s.State.Since, before)
@@ -257,8 +257,8 @@ func TestNoServer(t *testing.T) {
 	a.srv.Listener.Close()
 	a.srv.CloseClientConnections()
 	s := eventually(t, f, "stale", phase(Stale))
-	if len(s.Rows) != 1 || !strings.Contains(s.State.Why, "refused") {
-		t.Errorf("%d rows, %+v", len(s.Rows), s.State)
+	if s.Len() != 1 || !strings.Contains(s.State.Why, "refused") {
+		t.Errorf("%d rows, %+v", s.Len(), s.State)
 	}
 }
 
@@ -279,7 +279,7 @@ func TestSourcesAreSharedAndEndAfterGrace(t *testing.T) {
 	f.Close()
 	g.Close()
 	within(t, func() string { return "the source has ended" }, func() bool { return len(h.list()) == 0 })
-	if len(f.Snapshot().Rows) != 1 {
+	if f.Snapshot().Len() != 1 {
 		t.Error("a closed feed has lost its last snapshot")
 	}
 }

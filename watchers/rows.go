@@ -18,6 +18,11 @@ func (a Amount) Add(b Amount) Amount {
 	return Amount{a.MilliCPU + b.MilliCPU, a.Memory + b.Memory, a.Pods + b.Pods}
 }
 
+// Sub returns the difference.
+func (a Amount) Sub(b Amount) Amount {
+	return Amount{a.MilliCPU - b.MilliCPU, a.Memory - b.Memory, a.Pods - b.Pods}
+}
+
 // PodClass sorts the many words of a pod's status into what a reader must do about them.
 type PodClass uint8
 

@@ -38,25 +38,31 @@ type Row interface {
 	GetName() string
 }
 
-// Query says which rows a feed shows and in what order. Both functions run in the feed's builder goroutine, never in the
-// UI's, and must not retain the row.
+// Query says which rows a feed shows and in what order. The functions run in the feed's builder goroutines, never in the
+// UI's, possibly in two at once, and must not retain the row. What they say of a row must not change while the row does not.
 type Query struct {
 	Match func(Row) bool     // nil: every row
 	Less  func(a, b Row) int // like cmp.Compare; nil: by namespace, then name. Ties are broken by ID
-	Tag   string             // copied into the snapshot, so that the UI sees which query a snapshot answers
+	// Sort names Less: queries of a feed with the same name order equally, so that a new filter does not sort again.
+	Sort string
+	Tag  string // copied into the snapshot, so that the UI sees which query a snapshot answers
 }
 
 // Snapshot is an immutable, sorted and filtered picture of a source.
 type Snapshot struct {
 	Gen   uint64 // grows with every published snapshot of a feed
 	Tag   string // the query's
-	Rows  []Row
-	Total int // rows before filtering
+	Total int    // rows before filtering
 	State State
 	At    time.Time // when it was built
 	// Columns is set for server-side Tables: the columns the server sent.
 	Columns []TableColumn
-	index   map[string]int32
+
+	rows  order
+	total func(a, b Row) int
+	store *Store
+	sub   *subscription
+	seq   uint64
 }
 
 // TableColumn is a column definition of a server-side Table (metav1.TableColumnDefinition).
@@ -65,8 +71,47 @@ type TableColumn struct {
 	Priority                        int32 // 0: shown in the standard view
 }
 
-// Find returns the index of the row with that ID.
+// Len is the number of rows.
+func (s *Snapshot) Len() int { return s.rows.len() }
+
+// Row returns row i, with 0 <= i < Len(). It costs a search among chunks of rows.
+func (s *Snapshot) Row(i int) Row { return s.rows.at(i) }
+
+// All returns the rows in a slice of its own: for print, not for drawing.
+func (s *Snapshot) All() []Row { return s.rows.all() }
+
+// Find returns the index of the row with that ID. It costs two searches of logarithmic length for a snapshot that is one of the
+// newest of an open feed, and a look at every row for any other.
 func (s *Snapshot) Find(id string) (int, bool) {
-	i, ok := s.index[id]
-	return int(i), ok
+	if s.store != nil {
+		if r, known := s.store.rowAt(s.sub, s.seq, id); known {
+			if r == nil {
+				return 0, false
+			}
+			return s.rows.find(r, s.total)
+		}
+	}
+	n := 0
+	for _, c := range s.rows.chunks {
+		for i, r := range c {
+			if r.ID() == id {
+				return n + i, true
+			}
+		}
+		n += len(c)
+	}
+	return 0, false
+}
+
+// Window returns a snapshot of at most n rows around row i, which holds on to nothing else, and the index of row i in it. It is
+// for a pane that is no longer looked at.
+func (s *Snapshot) Window(i, n int) (*Snapshot, int) {
+	from := max(0, min(i-n/2, s.Len()-n))
+	var rows []Row
+	for k := from; k < min(from+n, s.Len()); k++ {
+		rows = append(rows, s.Row(k))
+	}
+	w := *s
+	w.rows, w.store, w.sub = newOrder(rows), nil, nil
+	return &w, i - from
 }

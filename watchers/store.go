@@ -7,8 +7,12 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// maxDelta is how many changed rows a subscriber remembers before its next build starts from all rows again.
+// maxDelta is how many changed rows a subscriber remembers before its next build starts from all rows again; more when there are
+// many rows, see touch.
 const maxDelta = 4096
+
+// maxRecent is how many builds back a snapshot can still find its rows by ID; the UI is one behind at most.
+const maxRecent = 8
 
 // Store holds the rows of one source. A write is O(1): it replaces a row and tells the builders that are subscribed. It is the
 // store of a cache.Reflector (cache.TransformingStore): objects are projected into rows as they are decoded.
@@ -32,8 +36,17 @@ var (
 // subscription is what one builder has yet to see of a store. Its fields belong to the store's lock.
 type subscription struct {
 	wake    chan struct{}
-	changed map[string]struct{} // rows added, replaced or removed
-	all     bool                // too much has changed to be told one by one
+	changed map[string]Row // the rows added, replaced or removed, as the builder knows them; nil: it does not
+	all     bool           // too much has changed to be told one by one
+	closed  bool
+	seq     uint64 // number of the last take
+	recent  []take // the last ones, the oldest first: see rowAt
+}
+
+// take is what one build has changed: the rows as they were before.
+type take struct {
+	seq    uint64
+	before map[string]Row
 }
 
 func (s *subscription) poke() {
@@ -48,7 +61,7 @@ func newStore(p *Projector) *Store {
 }
 
 func (s *Store) subscribe(wake chan struct{}) *subscription {
-	sub := &subscription{wake: wake, changed: map[string]struct{}{}, all: true}
+	sub := &subscription{wake: wake, changed: map[string]Row{}, all: true}
 	s.mu.Lock()
 	s.subs[sub] = struct{}{}
 	s.mu.Unlock()
@@ -59,6 +72,7 @@ func (s *Store) subscribe(wake chan struct{}) *subscription {
 func (s *Store) unsubscribe(sub *subscription) {
 	s.mu.Lock()
 	delete(s.subs, sub)
+	sub.closed, sub.changed, sub.recent = true, nil, nil
 	s.mu.Unlock()
 }
 
@@ -75,8 +89,7 @@ func (s *Store) put(obj any) error {
 	}
 	id := row.ID()
 	s.mu.Lock()
-	s.rows[id] = row
-	s.touch(id)
+	s.setLocked(id, row)
 	s.mu.Unlock()
 	return nil
 }
@@ -89,28 +102,40 @@ func (s *Store) Delete(obj any) error {
 	}
 	id := row.ID()
 	s.mu.Lock()
-	if _, ok := s.rows[id]; ok {
+	if old, ok := s.rows[id]; ok {
 		delete(s.rows, id)
-		s.touch(id)
+		s.touch(id, old)
 	}
 	s.mu.Unlock()
 	return nil
 }
 
-// touch is called with the lock held.
-func (s *Store) touch(id string) {
+func (s *Store) setLocked(id string, row Row) {
+	old := s.rows[id]
+	s.rows[id] = row
+	if old != row {
+		s.touch(id, old)
+	}
+}
+
+// touch tells the builders of a row that is no longer what it was; old is nil for a new one. It is called with the lock held.
+func (s *Store) touch(id string, old Row) {
 	for sub := range s.subs {
 		if !sub.all {
-			sub.changed[id] = struct{}{}
-			if len(sub.changed) > maxDelta {
+			if _, known := sub.changed[id]; !known {
+				sub.changed[id] = old
+			}
+			if n := len(sub.changed); n > maxDelta && n > len(s.rows)/4 {
 				sub.all = true
+				clear(sub.changed)
 			}
 		}
 		sub.poke()
 	}
 }
 
-// Replace swaps all rows for the list, in one step: nobody sees an empty store in between.
+// Replace makes the list all there is, in one step: nobody sees an empty store in between. Rows that have not changed, which is
+// most of them after a break of the connection, are not a change.
 func (s *Store) Replace(list []any, _ string) error {
 	rows := make(map[string]Row, len(list))
 	for _, obj := range list {
@@ -121,13 +146,44 @@ func (s *Store) Replace(list []any, _ string) error {
 		rows[row.ID()] = row
 	}
 	s.mu.Lock()
+	before := s.rows
 	s.rows, s.synced = rows, true
-	s.touchAll()
+	for id, row := range rows {
+		if old := before[id]; old != row {
+			if old != nil && sameVersion(old, row) {
+				rows[id] = old // what is shown stays what it is
+				continue
+			}
+			s.touch(id, old)
+		}
+	}
+	for id, old := range before {
+		if _, ok := rows[id]; !ok {
+			s.touch(id, old)
+		}
+	}
+	s.pokeLocked()
 	s.mu.Unlock()
 	if s.onSync != nil {
 		s.onSync()
 	}
 	return nil
+}
+
+// sameVersion reports whether two rows of one object were made of the same version of it, and so say the same. A server-side Table
+// may hold what changes by itself.
+func sameVersion(a, b Row) bool {
+	if _, ok := a.(*TableRow); ok {
+		return false
+	}
+	ma, mb := MetaOf(a), MetaOf(b)
+	return ma != nil && mb != nil && ma.ResourceVersion != "" && ma.ResourceVersion == mb.ResourceVersion
+}
+
+func (s *Store) pokeLocked() {
+	for sub := range s.subs {
+		sub.poke()
+	}
 }
 
 func (s *Store) touchAll() {
@@ -151,9 +207,7 @@ func (s *Store) pokeAll() {
 func (s *Store) preview(row Row) {
 	s.mu.Lock()
 	if !s.synced {
-		id := row.ID()
-		s.rows[id] = row
-		s.touch(id)
+		s.setLocked(row.ID(), row)
 	}
 	s.mu.Unlock()
 }
@@ -202,43 +256,76 @@ func (s *Store) all() []Row {
 	return out
 }
 
+// rowAt returns a row as it was when the subscriber took for the seq-th time. known is false when that is too long ago.
+func (s *Store) rowAt(sub *subscription, seq uint64, id string) (r Row, known bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	switch {
+	case sub.closed, sub.all, seq > sub.seq:
+		return nil, false
+	case seq < sub.seq && (len(sub.recent) == 0 || sub.recent[0].seq > seq+1):
+		return nil, false
+	}
+	for _, t := range sub.recent {
+		if t.seq > seq {
+			if r, ok := t.before[id]; ok {
+				return r, true
+			}
+		}
+	}
+	if r, ok := sub.changed[id]; ok {
+		return r, true
+	}
+	return s.rows[id], true
+}
+
+// change is one row before and after; nil: it was not there, or is no longer.
+type change struct{ before, after Row }
+
 // delta is what a builder takes from a store.
 type delta struct {
 	full    bool
-	rows    []Row               // full: all of them; otherwise the changed rows that are there
-	changed map[string]struct{} // not full: the IDs that changed
+	rows    []Row    // full: all of them
+	changes []change // not full: what has changed
+	seq     uint64
 	total   int
 	columns []TableColumn
 }
+
+func (d *delta) empty() bool { return !d.full && len(d.changes) == 0 }
 
 // take returns what has changed for a subscriber since the last call; everything when full is asked for or too much changed.
 func (s *Store) take(sub *subscription, full bool) delta {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := delta{full: full || sub.all, total: len(s.rows), columns: s.columns}
-	if d.full {
+	switch {
+	case d.full:
 		d.rows = make([]Row, 0, len(s.rows))
 		for _, r := range s.rows {
 			d.rows = append(d.rows, r)
 		}
-	} else {
-		for id := range sub.changed {
-			if r, ok := s.rows[id]; ok {
-				d.rows = append(d.rows, r)
+		sub.recent = nil
+		if sub.changed != nil {
+			sub.changed = map[string]Row{} // a map that was large stays large
+		}
+		sub.seq++
+	case len(sub.changed) > 0:
+		d.changes = make([]change, 0, len(sub.changed))
+		for id, before := range sub.changed {
+			if after := s.rows[id]; before != after {
+				d.changes = append(d.changes, change{before, after})
 			}
 		}
-	}
-	if len(sub.changed) > 0 {
-		d.changed, sub.changed = sub.changed, map[string]struct{}{}
+		sub.seq++
+		if len(sub.recent) == maxRecent {
+			copy(sub.recent, sub.recent[1:])
+			sub.recent = sub.recent[:maxRecent-1]
+		}
+		sub.recent = append(sub.recent, take{sub.seq, sub.changed})
+		sub.changed = map[string]Row{}
 	}
 	sub.all = false
+	d.seq = sub.seq
 	return d
-}
-
-// forget marks everything as seen.
-func (s *Store) forget(sub *subscription) {
-	s.mu.Lock()
-	clear(sub.changed)
-	sub.all = false
-	s.mu.Unlock()
 }

@@ -63,7 +63,7 @@ func TestTableListAndWatch(t *testing.T) {
 	})
 	f := a.hub(Options{PageSize: 2}).Open(vmKey(), Query{})
 	s := eventually(t, f, "three machines", live(3))
-	r := s.Rows[0].(*TableRow)
+	r := s.Row(0).(*TableRow)
 	if len(s.Columns) != 3 || s.Columns[2].Priority != 1 || r.Cells[1] != "Running" || r.Labels != "os=linux" || r.Created.Year() != 2026 {
 		t.Errorf("columns %v, row %+v", s.Columns, r)
 	}
@@ -73,7 +73,7 @@ func TestTableListAndWatch(t *testing.T) {
 	events <- event("ADDED", vmTable("6", "", "d"))
 	events <- event("DELETED", vmTable("7", "", "a"))
 	events <- event("BOOKMARK", map[string]any{"kind": "Table", "metadata": map[string]any{"resourceVersion": "70"}, "rows": []any{}})
-	s = eventually(t, f, "d for a", func(s *Snapshot) bool { _, ok := s.Find("uid-a"); return len(s.Rows) == 3 && !ok })
+	s = eventually(t, f, "d for a", func(s *Snapshot) bool { _, ok := s.Find("uid-a"); return s.Len() == 3 && !ok })
 	if len(s.Columns) != 3 {
 		t.Error("the columns were lost")
 	}
@@ -132,7 +132,7 @@ func TestPlainListFromAServerWithoutTables(t *testing.T) {
 		}})
 	})
 	s := eventually(t, a.hub(Options{}).Open(vmKey(), Query{}), "one", live(1))
-	if s.Columns[0].Name != "Name" || s.Rows[0].(*TableRow).Cells[0] != "x" {
-		t.Errorf("%v %+v", s.Columns, s.Rows[0])
+	if s.Columns[0].Name != "Name" || s.Row(0).(*TableRow).Cells[0] != "x" {
+		t.Errorf("%v %+v", s.Columns, s.Row(0))
 	}
 }
