@@ -32,6 +32,18 @@ type fakePane struct {
 	dirty bool
 	boom  bool
 	flt   string
+
+	awaits, trims int
+	answer        func() // runs in the command of Await
+}
+
+func (p *fakePane) Trim() { p.trims++ }
+func (p *fakePane) Await() tea.Cmd {
+	p.awaits++
+	if p.answer == nil {
+		return nil
+	}
+	return func() tea.Msg { p.answer(); return views.PullMsg{} }
 }
 
 func (p *fakePane) Open()                 { p.opens++ }

@@ -74,6 +74,7 @@ type Model struct {
 	dirty  bool
 	frame  string
 	second int64 // the wall-clock second of the last frame
+	trimAt int64 // the wall-clock second in which hidden panes were last looked at
 	idGen  uint64
 	ended  bool
 	Switch string // set when the program should reconnect to another context
@@ -129,24 +130,27 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tickMsg:
 		m.pull()
+		m.trim()
 		return m.tick()
+	case views.PullMsg:
+		m.pull()
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
 		m.dirty = true
 	case tea.KeyPressMsg:
 		m.dirty = true
-		return m.key(msg)
+		return m.await(m.key(msg))
 	case tea.PasteMsg:
 		m.dirty = true
 		if m.prompt != nil {
-			return m.prompt.paste(m, msg.Content)
+			return m.await(m.prompt.paste(m, msg.Content))
 		}
 		if o, ok := m.overlay.(paster); ok {
 			o.paste(msg.Content)
 		}
 	case tea.MouseClickMsg:
 		m.dirty = true
-		return m.click(msg.Mouse())
+		return m.await(m.click(msg.Mouse()))
 	case tea.MouseWheelMsg:
 		m.dirty = true
 		return m.wheel(msg.Mouse())
@@ -194,6 +198,25 @@ func (m *Model) say(t views.ToastMsg) {
 	}
 	m.toast = toastState{t, m.o.Now().Add(d)}
 	m.dirty = true
+}
+
+// await adds to cmd the waiting for what a key has asked of the visible panes.
+func (m *Model) await(cmd tea.Cmd) tea.Cmd {
+	if m.ended {
+		return cmd
+	}
+	cmds := []tea.Cmd{cmd}
+	for _, p := range m.visible() {
+		if a, ok := p.(views.Awaiter); ok {
+			if c := a.Await(); c != nil {
+				cmds = append(cmds, c)
+			}
+		}
+	}
+	if len(cmds) == 1 {
+		return cmd
+	}
+	return tea.Batch(cmds...)
 }
 
 // pull asks every visible pane for news and decides whether a frame must be drawn.

@@ -1,6 +1,9 @@
 package ui
 
 import (
+	"slices"
+	"time"
+
 	tea "charm.land/bubbletea/v2"
 
 	"fathom/internal/safe"
@@ -10,12 +13,61 @@ import (
 
 // slot is one place for a pane, with the panes it came from beneath it.
 type slot struct {
-	stack []views.Pane
-	inner draw.Rect // where the pane was last drawn, on the whole screen
+	stack  []views.Pane
+	hidden []time.Time // when the pane at the same place of the stack was covered; zero: it shows, or it was trimmed
+	inner  draw.Rect   // where the pane was last drawn, on the whole screen
 }
 
 // maxStack bounds how many panes Esc can go back through.
 const maxStack = 20
+
+// trimAfter is how long a pane keeps everything it has seen after it was covered.
+const trimAfter = 30 * time.Second
+
+// push puts a pane on top.
+func (s *slot) push(p views.Pane, now time.Time) {
+	if n := len(s.hidden); n > 0 {
+		s.hidden[n-1] = now
+	}
+	s.stack, s.hidden = append(s.stack, p), append(s.hidden, time.Time{})
+	if n := len(s.stack) - maxStack; n > 0 {
+		s.stack, s.hidden = slices.Delete(s.stack, 0, n), slices.Delete(s.hidden, 0, n)
+	}
+}
+
+// pop removes the pane on top.
+func (s *slot) pop() {
+	n := len(s.stack) - 1
+	s.stack, s.hidden = slices.Delete(s.stack, n, n+1), slices.Delete(s.hidden, n, n+1)
+	if n > 0 {
+		s.hidden[n-1] = time.Time{}
+	}
+}
+
+// trim tells the panes that were covered long enough ago, once each.
+func (s *slot) trim(now time.Time) {
+	for i, at := range s.hidden {
+		if at.IsZero() || now.Sub(at) < trimAfter {
+			continue
+		}
+		s.hidden[i] = time.Time{}
+		if t, ok := s.stack[i].(views.Trimmer); ok {
+			t.Trim()
+		}
+	}
+}
+
+// trim lets the panes that nobody has looked at for a while give their memory back. It looks at most once a second.
+func (m *Model) trim() {
+	now := m.o.Now()
+	if now.Unix() == m.trimAt {
+		return
+	}
+	m.trimAt = now.Unix()
+	for _, s := range m.slots {
+		s.trim(now)
+	}
+}
 
 func (s *slot) top() views.Pane {
 	if len(s.stack) == 0 {
@@ -65,10 +117,7 @@ func (m *Model) openIn(i int, r views.Ref, remember bool) tea.Cmd {
 	}
 	s := m.slots[i]
 	s.close()
-	s.stack = append(s.stack, p)
-	if len(s.stack) > maxStack {
-		s.stack = append(s.stack[:0], s.stack[1:]...)
-	}
+	s.push(p, m.o.Now())
 	if remember {
 		m.past = append(m.past[:min(m.pastAt+1, len(m.past))], r)
 		if len(m.past) > maxStack {
@@ -100,7 +149,7 @@ func (m *Model) back() tea.Cmd {
 		return nil
 	}
 	s.close()
-	s.stack = s.stack[:len(s.stack)-1]
+	s.pop()
 	return m.show(s.top())
 }
 

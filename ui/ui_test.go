@@ -239,3 +239,46 @@ func TestErrorsOfPanesAreToasts(t *testing.T) {
 	s.wait(time.Minute)
 	s.mustNotShow(t, "gone")
 }
+
+// What a key asks of another goroutine is awaited, and drawn when it is there; nothing asked, nothing awaited.
+func TestAKeyIsAwaited(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	p := s.w.panes[0]
+	s.press("j")
+	if p.awaits != 1 {
+		t.Fatalf("Await was called %d times for one key", p.awaits)
+	}
+	p.answer = func() { p.dirty = true } // what the feed does before the command returns
+	n := s.frames
+	s.press("/", "w") // each key: a frame of its own, and one for the answer
+	if got := s.frames - n; got != 4 {
+		t.Errorf("%d frames for two keys with an answer each", got)
+	}
+	s.send(tea.PasteMsg{Content: "eb"})
+	if got := p.flt; got != "web" || p.awaits != 4 {
+		t.Errorf("after a paste the filter is %q and Await was called %d times", got, p.awaits)
+	}
+}
+
+// A pane that was covered gives its memory back after 30 s, once, and not when it was uncovered before.
+func TestCoveredPanesAreTrimmedOnce(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	first := s.w.panes[0]
+	s.press("enter")
+	s.wait(20 * time.Second)
+	s.press("esc", "enter") // looked at again: the time starts anew
+	s.wait(20 * time.Second)
+	if first.trims != 0 {
+		t.Fatal("trimmed 20 s after it was last seen")
+	}
+	s.wait(11 * time.Second)
+	s.wait(time.Hour)
+	if first.trims != 1 || s.w.panes[2].trims != 0 {
+		t.Errorf("the covered pane was trimmed %d times, the visible one %d times", first.trims, s.w.panes[2].trims)
+	}
+	s.press("esc", "enter")
+	s.wait(trimAfter)
+	if first.trims != 2 {
+		t.Errorf("covered again, it was trimmed %d times in all, want 2", first.trims)
+	}
+}
