@@ -2,6 +2,7 @@ package watchers
 
 import (
 	"net"
+	"net/http"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -27,6 +28,7 @@ func (h *Hub) dial(cfg *rest.Config) error {
 	h.conn = &connections{dialer: connrotation.NewDialer(connrotation.DialFunc(dial))}
 	c.Dial = h.conn.dialer.DialContext
 	c.QPS, c.Timeout, c.RateLimiter = -1, 0, nil
+	c.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &tapped{next: rt} })
 	if c.WarningHandler == nil && c.WarningHandlerWithContext == nil {
 		c.WarningHandler = rest.NoWarnings{} // the default one writes on the screen
 	}

@@ -68,6 +68,11 @@ func (b *heartbeat) run(ctx context.Context) {
 		case err == nil:
 			next.Down, next.Why, next.LastOK = false, "", sent
 			rotated = time.Now()
+		case errors.Is(err, context.DeadlineExceeded) && b.hub.heard().After(sent):
+			// It speaks, on the same connection: a long list on a slow line, or a slow server.
+			next.RTT = prev.RTT
+			next.Down, next.Why, next.LastOK = false, "", sent
+			rotated = time.Now()
 		case time.Since(latest(prev.LastOK, started)) > 2*opt.Beat+opt.BeatTimeout/3:
 			next.RTT = prev.RTT
 			next.Down, next.Why = true, b.why(ctx, err)
@@ -78,7 +83,7 @@ func (b *heartbeat) run(ctx context.Context) {
 		b.cur = next
 		b.mu.Unlock()
 		for _, src := range b.hub.list() {
-			src.status.beat(next)
+			src.each(func(s *status) { s.beat(next) })
 		}
 		if prev.Down && !next.Down {
 			b.hub.Kick()
@@ -125,6 +130,9 @@ func (b *heartbeat) why(ctx context.Context, err error) string {
 	}
 	return explain(err)
 }
+
+// heard is when something of a list or a watch came from the server last.
+func (h *Hub) heard() time.Time { return epoch.Add(time.Duration(h.traffic.Load())) }
 
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {

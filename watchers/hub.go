@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -19,15 +20,18 @@ var ErrNoKube = errors.New("no Kubernetes API server is configured: give --kubec
 // Hub owns the sources of one cluster: it starts a source when the first feed opens it, shares it between feeds, and stops it
 // some time after the last one closed.
 type Hub struct {
-	opt  Options
-	cfg  *rest.Config // nil: no API server
-	kube kubernetes.Interface
-	tab  *rest.RESTClient // for Tables
-	conn *connections
-	proj *Projector
-	g    *run.Group
-	beat *heartbeat
-	done chan struct{} // closed when the hub is closed
+	opt     Options
+	cfg     *rest.Config // nil: no API server
+	kube    kubernetes.Interface
+	tab     *rest.RESTClient // for Tables
+	conn    *connections
+	proj    *Projector
+	g       *run.Group
+	beat    *heartbeat
+	done    chan struct{} // closed when the hub is closed
+	slots   slots         // places for lists
+	spaces  spaces        // what to read where all namespaces are denied
+	traffic atomic.Int64  // when something came from the server last, since epoch
 
 	mu      sync.Mutex
 	closed  bool
@@ -67,7 +71,7 @@ func (h *Hub) Open(key Key, q Query) *Feed {
 	src := h.acquire(key)
 	f := &Feed{
 		hub: h, key: key, src: src, min: h.opt.MinPublish, query: q,
-		wake: make(chan struct{}, 1), asked: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), asked: make(chan struct{}, 1), answers: make(chan struct{}), done: make(chan struct{}),
 	}
 	f.cur.Store(&Snapshot{Tag: q.Tag, State: src.status.State(), At: time.Now()})
 	f.sub = src.store.subscribe(f.wake)
@@ -122,8 +126,12 @@ func (h *Hub) list() []*source {
 	return out
 }
 
+// together is how close two panes must be opened to be opened at once: what one picture is made of comes in its own order.
+const together = 100 * time.Millisecond
+
 // acquire returns the source of a key, started, with one more reference to it.
 func (h *Hub) acquire(key Key) *source {
+	defer h.slots.rebalance() // without the lock
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	src := h.sources[key]
@@ -135,14 +143,19 @@ func (h *Hub) acquire(key Key) *source {
 		}
 	}
 	src.refs++
+	src.opened.Store(int64(time.Since(epoch).Truncate(together)) + 1)
 	return src
 }
 
 func (h *Hub) release(src *source) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	src.refs--
 	src.idle = time.Now()
+	if src.refs == 0 {
+		src.opened.Store(0)
+	}
+	h.mu.Unlock()
+	h.slots.rebalance()
 }
 
 // start runs fn in the hub's group until the returned function is called or the hub is closed.
@@ -180,7 +193,7 @@ func (h *Hub) janitor(ctx context.Context) {
 		}
 		h.mu.Unlock()
 		for _, src := range h.list() {
-			src.status.set(nil)
+			src.each(func(s *status) { s.set(nil) })
 		}
 	}
 }

@@ -20,6 +20,12 @@ type Options struct {
 	BackoffMin, BackoffMax time.Duration
 	// DeniedRetry is the time between two attempts after the server has refused or does not know the resource; 30 s.
 	DeniedRetry time.Duration
+	// Stall is how long a list may bring nothing at all before it is given up for the moment; 30 s. A streamed list that began well
+	// is read in pages when nothing comes for a third of it.
+	Stall time.Duration
+	// FallbackNamespaces are read one by one, before others, where the list of all namespaces is denied: the kubeconfig's namespace,
+	// and favourites.
+	FallbackNamespaces []string
 }
 
 func (o Options) withDefaults() Options {
@@ -36,6 +42,7 @@ func (o Options) withDefaults() Options {
 	def(&o.BackoffMin, 500*time.Millisecond)
 	def(&o.BackoffMax, 5*time.Second)
 	def(&o.DeniedRetry, 30*time.Second)
+	def(&o.Stall, 30*time.Second)
 	if o.PageSize <= 0 {
 		o.PageSize = 500
 	}

@@ -1,38 +1,38 @@
 package watchers
 
 import (
-	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"sync"
 	"time"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
 // reopenGrace is how long a watch may be closed before its data is called stale: servers end every watch after some minutes,
 // and the next one is open within milliseconds.
 const reopenGrace = 2 * time.Second
 
-// status keeps what is known of a source and makes its State of it. Its writers are the source's goroutine and the heartbeat.
+// status keeps what is known of a source and makes its State of it. Its writers are the source's goroutines and the heartbeat.
 type status struct {
 	resource string
 	changed  func() // called without the lock, when the state has changed
 
-	mu       sync.Mutex
-	synced   bool      // a whole list has arrived at least once
-	open     bool      // a watch is open, or the last poll was answered
-	lost     time.Time // when the watch closed
-	loaded   int
-	watched  bool          // a watch was open once
-	refusals int           // of watches, since then
-	polling  time.Duration // the source has no watch verb: how often it is listed
-	err      error
-	verb     string
-	health   Health
-	cur      State
+	mu        sync.Mutex
+	synced    bool      // a whole list has arrived at least once
+	open      bool      // a watch is open, or the last poll was answered
+	lost      time.Time // when the watch closed
+	listing   bool      // a list is arriving
+	waiting   bool      // for a place among the lists that run
+	throttled time.Time // the server has asked not to be asked before
+	loaded    int
+	note      string        // what a live source has to say
+	watched   bool          // a watch was open once
+	refusals  int           // of watches, since then
+	polling   time.Duration // the source has no watch verb: how often it is listed
+	err       error
+	verb      string
+	health    Health
+	fallback  bool                  // when all namespaces are denied, they are tried one by one
+	union     func(own State) State // of the namespaces that are read instead, while that is so
+	cur       State
 }
 
 func newStatus(resource string, changed func()) *status {
@@ -46,6 +46,19 @@ func (s *status) State() State {
 	return s.cur
 }
 
+// own is the state of the source's own requests: not of the namespaces that stand in for them.
+func (s *status) own() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.compute(time.Now())
+}
+
+func (s *status) isSynced() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.synced
+}
+
 // set changes what is known and works out the state again.
 func (s *status) set(f func()) {
 	s.mu.Lock()
@@ -54,6 +67,12 @@ func (s *status) set(f func()) {
 	}
 	now := time.Now()
 	next := s.compute(now)
+	switch {
+	case s.union != nil:
+		next = s.union(next)
+	case s.fallback && next.Phase == Denied:
+		next = State{Phase: Connecting, Since: now, Why: next.Why}
+	}
 	if next.Phase == s.cur.Phase && next.Phase != Stale {
 		next.Since = s.cur.Since
 	}
@@ -72,29 +91,60 @@ func (s *status) compute(now time.Time) State {
 	case s.err != nil && isUnsupported(s.err):
 		return State{Phase: Unsupported, Since: now, Why: explain(s.err), Verb: s.verb, Resource: s.resource}
 	case !s.synced:
-		why := s.health.Why
-		if s.err != nil {
-			why = explain(s.err)
-		}
-		return State{Phase: Connecting, Since: now, Why: why, Loaded: s.loaded}
+		return State{Phase: Connecting, Since: now, Why: s.trouble(), Loaded: s.loaded}
 	case s.health.Down:
 		since := s.health.LastOK
 		if s.lost.Before(since) && !s.lost.IsZero() && !s.open {
 			since = s.lost
 		}
 		return State{Phase: Stale, Since: since, Why: s.health.Why}
-	case s.err != nil:
-		return State{Phase: Stale, Since: s.lost, Why: explain(s.err)}
-	case !s.open && now.Sub(s.lost) > reopenGrace:
-		return State{Phase: Stale, Since: s.lost, Why: "the watch is closed and has not opened again yet"}
+	case s.err != nil, !s.throttled.IsZero() && !s.open, !s.open && now.Sub(s.lost) > reopenGrace:
+		st := State{Phase: Stale, Since: s.lost, Why: s.trouble()}
+		if st.Why == "" && s.listing {
+			st.Why = fmt.Sprintf("everything is read again, %d so far", s.loaded)
+		} else if st.Why == "" {
+			st.Why = "the watch is closed and has not opened again yet"
+		}
+		return st
 	case s.polling > 0:
 		return State{Phase: Live, Since: now, Why: fmt.Sprintf("no watch: listed every %v", s.polling)}
 	}
-	return State{Phase: Live, Since: now}
+	return State{Phase: Live, Since: now, Why: s.note}
 }
 
-// listing: a list has begun.
-func (s *status) listing() { s.set(func() { s.loaded = 0 }) }
+// trouble is what keeps a source from being live, empty when nothing does.
+func (s *status) trouble() string {
+	switch {
+	case !s.throttled.IsZero():
+		return "throttled by the API server (429) until " + s.throttled.Format(time.TimeOnly)
+	case s.err != nil:
+		return explain(s.err)
+	case s.health.Down:
+		return s.health.Why
+	case s.waiting:
+		return waitingWhy
+	}
+	return ""
+}
+
+// list: a list begins; what was counted before is counted again.
+func (s *status) list() { s.set(func() { s.loaded, s.listing, s.note = 0, true, "" }) }
+
+// wait: the next list waits for its turn, or no longer does.
+func (s *status) wait(on bool) { s.set(func() { s.waiting = on }) }
+
+// throttle: the server has asked not to be asked again before until; the zero time: that is over.
+func (s *status) throttle(until time.Time) {
+	s.set(func() {
+		if s.throttled = until; until.IsZero() {
+			return
+		}
+		if s.open || s.lost.IsZero() {
+			s.lost = s.lastTrue()
+		}
+		s.open, s.err = false, nil
+	})
+}
 
 // opened: a watch is open. resumed says that it goes on where the last one ended, so that the rows are true again; otherwise they
 // are when the whole list has arrived.
@@ -102,9 +152,9 @@ func (s *status) opened(resumed bool) {
 	s.set(func() {
 		s.polling, s.watched, s.refusals = 0, true, 0
 		if resumed {
-			s.open, s.err = true, nil
+			s.open, s.listing, s.err = true, false, nil
 		} else {
-			s.loaded = 0
+			s.loaded, s.listing, s.note = 0, true, ""
 		}
 	})
 }
@@ -113,17 +163,23 @@ func (s *status) opened(resumed bool) {
 func (s *status) event(n int) {
 	s.mu.Lock()
 	s.loaded += n
-	synced := s.synced
+	listing := s.listing
+	if listing {
+		s.err = nil // what was wrong is over
+	}
 	s.mu.Unlock()
-	if !synced {
+	if listing {
 		s.set(nil)
 	}
 }
 
+// remark is what a live source says of itself until it is listed again.
+func (s *status) remark(note string) { s.set(func() { s.note = note }) }
+
 // whole: a whole list has arrived.
 func (s *status) whole() {
 	s.set(func() {
-		s.synced, s.open, s.err = true, true, nil
+		s.synced, s.open, s.listing, s.err, s.union = true, true, false, nil, nil
 	})
 }
 
@@ -173,36 +229,4 @@ func (s *status) lastTrue() time.Time {
 		return s.health.LastOK
 	}
 	return time.Now()
-}
-
-func isDenied(err error) bool { return apierrors.IsForbidden(err) }
-
-func isUnsupported(err error) bool {
-	return apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) || errors.Is(err, ErrNoKube)
-}
-
-// explain puts an error of a request into words for the corner of a pane. What it returns is untrusted text.
-func explain(err error) string {
-	switch {
-	case apierrors.IsUnauthorized(err):
-		return "401: the API server does not accept these credentials (expired?): " + err.Error()
-	case utilnet.IsConnectionRefused(err):
-		return "nothing listens at the API server's address: connection refused"
-	case errors.Is(err, errHung):
-		return err.Error()
-	}
-	var ne net.Error
-	if errors.As(err, &ne) && ne.Timeout() {
-		return "the API server does not answer: " + shorten(err)
-	}
-	return shorten(err)
-}
-
-// shorten drops the part of a *url.Error that repeats the request.
-func shorten(err error) string {
-	s := err.Error()
-	if i := strings.Index(s, `": `); i >= 0 && (strings.HasPrefix(s, "Get ") || strings.HasPrefix(s, "Post ")) {
-		return s[i+3:]
-	}
-	return s
 }

@@ -2,6 +2,7 @@ package watchers
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"k8s.io/client-go/tools/cache"
@@ -328,4 +329,50 @@ func (s *Store) take(sub *subscription, full bool) delta {
 	sub.all = false
 	d.seq = sub.seq
 	return d
+}
+
+// replaceNamespace makes the list all there is in one namespace, in one step; the rows of other namespaces stay. See parts.go.
+func (s *Store) replaceNamespace(namespace string, list []any) error {
+	rows := make(map[string]Row, len(list))
+	for _, obj := range list {
+		row, ok := s.projector.Project(obj)
+		if !ok {
+			return fmt.Errorf("keep a list: no row for %T", obj)
+		}
+		rows[row.ID()] = row
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.synced = true
+	for id, old := range s.rows {
+		if _, ok := rows[id]; !ok && old.GetNamespace() == namespace {
+			delete(s.rows, id)
+			s.touch(id, old)
+		}
+	}
+	for id, row := range rows {
+		if old := s.rows[id]; old == nil || !sameVersion(old, row) {
+			s.setLocked(id, row)
+		}
+	}
+	s.pokeLocked()
+	return nil
+}
+
+// keepNamespaces removes the rows of all other namespaces.
+func (s *Store) keepNamespaces(names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, old := range s.rows {
+		if !slices.Contains(names, old.GetNamespace()) {
+			delete(s.rows, id)
+			s.touch(id, old)
+		}
+	}
+}
+
+func (s *Store) columnsNow() []TableColumn {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.columns
 }

@@ -24,11 +24,12 @@ const acceptTable = "application/json;as=Table;v=v1;g=meta.k8s.io,application/js
 // only the metadata is asked for, and of that only what a row keeps is decoded: no data of a Secret ever arrives here, and its
 // last-applied-configuration is dropped unread.
 type table struct {
-	src *source
-	rv  string // where the watch resumes; empty: list first
+	part   *part
+	rv     string // where the watch resumes; empty: list first
+	faults int    // answers 5xx to the watch, in a row
 }
 
-func newTable(s *source) *table { return &table{src: s} }
+func newTable(p *part) *table { return &table{part: p} }
 
 // The wire forms, reduced to what is used.
 type (
@@ -63,7 +64,7 @@ type (
 
 func (t *table) row(o *wireObject, cells []any) *TableRow {
 	m := &o.Metadata
-	return &TableRow{Cells: cells, Meta: t.src.store.projector.meta(&metav1.ObjectMeta{
+	return &TableRow{Cells: cells, Meta: t.part.src.store.projector.meta(&metav1.ObjectMeta{
 		Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion,
 		CreationTimestamp: m.CreationTimestamp, DeletionTimestamp: m.DeletionTimestamp, Labels: m.Labels,
 	})}
@@ -82,12 +83,12 @@ func (t *table) rows(w *wireTable) []*TableRow {
 }
 
 func (t *table) request(opt *metav1.ListOptions) *rest.Request {
-	k := t.src.key
+	k, ns := t.part.src.key, t.part.namespace
 	path := "/apis/" + k.GVR.Group + "/" + k.GVR.Version
 	if k.GVR.Group == "" {
 		path = "/api/" + k.GVR.Version
 	}
-	return t.src.hub.tab.Get().AbsPath(path).NamespaceIfScoped(k.Namespace, k.Namespace != "").Resource(k.GVR.Resource).
+	return t.part.src.hub.tab.Get().MaxRetries(0).AbsPath(path).NamespaceIfScoped(ns, ns != "").Resource(k.GVR.Resource).
 		SetHeader("Accept", acceptTable).
 		SpecificallyVersionedParams(opt, scheme.ParameterCodec, schema.GroupVersion{Version: "v1"}).Param("includeObject", "Metadata")
 }
@@ -101,63 +102,62 @@ func (t *table) listAndWatch(ctx context.Context) error {
 			}
 		}
 		if t.rv == "" { // a list without a version cannot be followed
-			t.src.status.polled(t.src.hub.opt.Poll)
+			t.part.status.polled(t.part.src.hub.opt.Poll)
 			return nil
 		}
 		begun := time.Now()
-		n, err := t.watch(ctx)
+		n, tap, err := t.watch(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case apierrors.IsTooManyRequests(err):
+			if err := t.part.throttled(ctx, err, tap); err != nil {
+				return err
+			}
 		case isExpired(err):
 			t.rv = ""
 		case err != nil:
-			if statusCode(err) != 0 || t.src.status.isPolling() {
+			if t.faults++; statusCode(err) != 0 && statusCode(err) < 500 || t.faults > maxFaults || t.part.status.isPolling() {
 				t.rv = "" // the server has answered no: the list tells what is left
 			}
 			return err
 		case n == 0 && time.Since(begun) < time.Second:
 			return errors.New("the watch was closed at once")
 		default:
-			t.src.status.closed()
+			t.part.status.closed()
 		}
 	}
 }
 
 func (t *table) list(ctx context.Context) error {
-	s := t.src
-	opt := metav1.ListOptions{Limit: s.hub.opt.PageSize}
-	var all []any
-	s.status.listing()
-	for {
+	p := t.part
+	list, rv, err := p.list(ctx, func(ctx context.Context, opt metav1.ListOptions) (page, error) {
 		body, err := t.request(&opt).Do(ctx).Raw()
-		page := &wireTable{}
-		if err == nil {
-			if err = json.Unmarshal(body, page); err != nil {
-				err = fmt.Errorf("read the table of %s: %w", s.key.resource(), err)
-			}
-		}
 		if err != nil {
-			if ctx.Err() == nil && !isExpired(err) {
-				s.status.failed("list", err)
-			}
-			return err
+			return page{}, err
+		}
+		w := &wireTable{}
+		if err := json.Unmarshal(body, w); err != nil {
+			return page{}, fmt.Errorf("read the table of %s: %w", p.src.key.resource(), err)
 		}
 		if opt.Continue == "" {
-			s.store.setColumns(columnsOf(page))
+			p.rows.setColumns(columnsOf(w))
 		}
-		rows := t.rows(page)
-		for _, r := range rows {
-			s.store.preview(r)
-			all = append(all, r)
+		pg := page{rv: w.Metadata.ResourceVersion, next: w.Metadata.Continue}
+		for _, r := range t.rows(w) {
+			pg.rows = append(pg.rows, r)
 		}
-		s.status.event(len(rows))
-		t.rv = page.Metadata.ResourceVersion
-		if opt.Continue = page.Metadata.Continue; opt.Continue == "" {
-			return s.store.Replace(all, t.rv)
-		}
-		t.rv = ""
+		return pg, nil
+	})
+	if err != nil {
+		return err
 	}
+	all := make([]any, len(list))
+	for i, r := range list {
+		all[i] = r
+	}
+	t.rv, t.faults = rv, 0
+	return p.rows.Replace(all, rv)
 }
 
 func columnsOf(w *wireTable) []TableColumn {
@@ -172,38 +172,41 @@ func columnsOf(w *wireTable) []TableColumn {
 }
 
 // watch follows the resource from t.rv and returns how many events came.
-func (t *table) watch(ctx context.Context) (n int, err error) {
-	s := t.src
+func (t *table) watch(ctx context.Context) (n int, tap *tap, err error) {
+	p := t.part
 	timeout := int64(300 + rand.IntN(300)) // as reflectors do, so that watches do not end all at once
+	ctx, tap = p.src.hub.withTap(ctx)
 	body, err := t.request(&metav1.ListOptions{
 		Watch: true, ResourceVersion: t.rv, AllowWatchBookmarks: true, TimeoutSeconds: &timeout,
 	}).Stream(ctx)
 	if err != nil {
 		switch {
-		case ctx.Err() != nil || isExpired(err):
+		case ctx.Err() != nil || isExpired(err) || apierrors.IsTooManyRequests(err):
 		case isDenied(err) || apierrors.IsMethodNotSupported(err):
-			s.status.polled(s.hub.opt.Poll)
+			p.status.polled(p.src.hub.opt.Poll)
 		default:
-			s.status.failed("watch", err)
+			p.status.failed("watch", err)
 		}
-		return 0, err
+		return 0, tap, err
 	}
 	defer body.Close()
-	s.status.opened(true)
+	p.throttles.Store(0)
+	t.faults = 0
+	p.status.opened(true)
 	for dec := json.NewDecoder(body); ; n++ {
 		var ev wireEvent
 		if err := dec.Decode(&ev); err != nil {
+			p.status.closed()
 			if errors.Is(err, io.EOF) {
-				return n, nil
+				return n, tap, nil
 			}
-			s.status.closed()
-			return n, fmt.Errorf("watch %s: %w", s.key.resource(), err)
+			return n, tap, fmt.Errorf("watch %s: %w", p.src.key.resource(), err)
 		}
 		if err := t.apply(&ev); err != nil {
-			if !isExpired(err) {
-				s.status.failed("watch", err)
+			if !isExpired(err) && !apierrors.IsTooManyRequests(err) {
+				p.status.failed("watch", err)
 			}
-			return n, err
+			return n, tap, err
 		}
 	}
 }
@@ -213,19 +216,19 @@ func (t *table) apply(ev *wireEvent) error {
 	if ev.Type == "ERROR" {
 		st := &metav1.Status{}
 		if err := json.Unmarshal(ev.Object, st); err != nil {
-			return fmt.Errorf("watch %s: read an error event: %w", t.src.key.resource(), err)
+			return fmt.Errorf("watch %s: read an error event: %w", t.part.src.key.resource(), err)
 		}
 		return apierrors.FromObject(st)
 	}
 	w := &wireTable{}
 	if err := json.Unmarshal(ev.Object, w); err != nil {
-		return fmt.Errorf("watch %s: read an event: %w", t.src.key.resource(), err)
+		return fmt.Errorf("watch %s: read an event: %w", t.part.src.key.resource(), err)
 	}
 	rows := t.rows(w)
 	if len(rows) == 0 && w.Kind != "Table" { // a plain object
 		var o wireObject
 		if err := json.Unmarshal(ev.Object, &o); err != nil {
-			return fmt.Errorf("watch %s: read an object: %w", t.src.key.resource(), err)
+			return fmt.Errorf("watch %s: read an object: %w", t.part.src.key.resource(), err)
 		}
 		rows = append(rows, t.row(&o, []any{o.Metadata.Name}))
 	}
@@ -239,14 +242,14 @@ func (t *table) apply(ev *wireEvent) error {
 		var err error
 		switch ev.Type {
 		case "ADDED", "MODIFIED":
-			err = t.src.store.Update(r)
+			err = t.part.rows.Update(r)
 		case "DELETED":
-			err = t.src.store.Delete(r)
+			err = t.part.rows.Delete(r)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	t.src.status.event(len(rows))
+	t.part.status.event(len(rows))
 	return nil
 }
