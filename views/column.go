@@ -1,9 +1,10 @@
 package views
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
-	"strings"
+	"strconv"
 	"time"
 
 	"fathom/theme"
@@ -24,6 +25,8 @@ type Column struct {
 	Cell func(r watchers.Row, now time.Time) (string, theme.Style)
 	// Value is what JSON shows; nil: the cell's text.
 	Value func(r watchers.Row) any
+	// Text appends what a filter looks at; nil: the cell's text.
+	Text func(b []byte, r watchers.Row) []byte
 	// Compare orders rows; nil: by the cell's text.
 	Compare func(a, b watchers.Row) int
 }
@@ -37,6 +40,18 @@ func (c *Column) compare(a, b watchers.Row) int {
 	sb, _ := c.Cell(b, time.Time{})
 	return cmp.Compare(sa, sb)
 }
+
+// appendText appends what a filter looks at.
+func (c *Column) appendText(b []byte, r watchers.Row) []byte {
+	if c.Text != nil {
+		return c.Text(b, r)
+	}
+	s, _ := c.Cell(r, time.Time{})
+	return append(b, s...)
+}
+
+// noText is the text of ages: they change by themselves, and what a filter says of a row must not.
+func noText(b []byte, _ watchers.Row) []byte { return b }
 
 // The helpers below make columns of one row type R. A row of another type (a store shared by mistake) shows empty cells.
 
@@ -68,7 +83,10 @@ func number[R watchers.Row](title, key string, f func(R) int64) Column {
 		return 0
 	}
 	return Column{Title: title, Key: key, Align: draw.Right, Priority: 3,
-		Cell:    func(r watchers.Row, _ time.Time) (string, theme.Style) { return fmt.Sprint(get(r)), theme.Default },
+		Cell: func(r watchers.Row, _ time.Time) (string, theme.Style) {
+			return strconv.FormatInt(get(r), 10), theme.Default
+		},
+		Text:    func(b []byte, r watchers.Row) []byte { return strconv.AppendInt(b, get(r), 10) },
 		Value:   func(r watchers.Row) any { return get(r) },
 		Compare: func(a, b watchers.Row) int { return cmp.Compare(get(a), get(b)) },
 	}
@@ -87,7 +105,15 @@ func ratio[R watchers.Row](title, key string, f func(R) (have, want int32)) Colu
 			if have < want {
 				st = theme.Warn
 			}
-			return fmt.Sprintf("%d/%d", have, want), st
+			return strconv.Itoa(int(have)) + "/" + strconv.Itoa(int(want)), st
+		},
+		Text: func(b []byte, r watchers.Row) []byte {
+			if v, ok := r.(R); ok {
+				have, want := f(v)
+				b = append(strconv.AppendInt(b, int64(have), 10), '/')
+				b = strconv.AppendInt(b, int64(want), 10)
+			}
+			return b
 		},
 		Compare: func(a, b watchers.Row) int {
 			va, _ := a.(R)
@@ -115,6 +141,7 @@ func when[R watchers.Row](title, key string, f func(R) time.Time) Column {
 			}
 			return Age(now.Sub(t)), theme.Default
 		},
+		Text: noText,
 		Value: func(r watchers.Row) any {
 			if t := get(r); !t.IsZero() {
 				return t.UTC().Format(time.RFC3339)
@@ -203,28 +230,32 @@ func two(a int64, ua string, b int64, ub string) string {
 }
 
 // Bytes is a size with a binary unit: 512 B, 4.0 MiB.
-func Bytes(n int64) string {
+func Bytes(n int64) string { return string(appendBytes(make([]byte, 0, 16), n)) }
+
+func appendBytes(b []byte, n int64) []byte {
 	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
+		return append(strconv.AppendInt(b, n, 10), " B"...)
 	}
 	f, u := float64(n), -1
 	for f >= 1024 && u < 5 {
 		f /= 1024
 		u++
 	}
-	return fmt.Sprintf("%.1f %ciB", f, "KMGTPE"[u])
+	return append(strconv.AppendFloat(b, f, 'f', 1, 64), ' ', "KMGTPE"[u], 'i', 'B')
 }
 
 // CPU is an amount of CPU in cores: 250m, 1.5, 64.
-func CPU(milli int64) string {
+func CPU(milli int64) string { return string(appendCPU(make([]byte, 0, 16), milli)) }
+
+func appendCPU(b []byte, milli int64) []byte {
 	switch {
 	case milli == 0:
-		return "0"
+		return append(b, '0')
 	case milli < 1000:
-		return fmt.Sprintf("%dm", milli)
+		return append(strconv.AppendInt(b, milli, 10), 'm')
 	case milli%1000 == 0:
-		return fmt.Sprint(milli / 1000)
+		return strconv.AppendInt(b, milli/1000, 10)
 	default:
-		return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(milli)/1000), ".0")
+		return bytes.TrimSuffix(strconv.AppendFloat(b, float64(milli)/1000, 'f', 1, 64), []byte(".0"))
 	}
 }

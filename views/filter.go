@@ -1,6 +1,7 @@
 package views
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -20,6 +21,7 @@ type Filter struct {
 	expr     string
 	not      bool
 	substr   string
+	needle   []byte // substr
 	re       *regexp.Regexp
 	selector labels.Selector
 	fuzzy    string
@@ -52,6 +54,7 @@ func ParseFilter(expr string) (Filter, error) {
 	}
 	if regexp.QuoteMeta(s) == s {
 		f.substr = strings.ToLower(s)
+		f.needle = []byte(f.substr)
 		return f, nil
 	}
 	re, err := regexp.Compile("(?i)" + s)
@@ -83,6 +86,39 @@ func (f Filter) Match(text string, set labels.Labels) bool {
 	default:
 		return fuzzyMatch(text, f.fuzzy)
 	}
+}
+
+// matchText is Match on a text that is not needed any more: it is turned into lower case where that is what is compared.
+func (f Filter) matchText(text []byte, set labels.Labels) bool {
+	switch {
+	case f.re != nil:
+		return f.re.Match(text) != f.not
+	case !lowerASCII(text):
+	case f.substr != "":
+		return bytes.Contains(text, f.needle) != f.not
+	case f.fuzzy != "":
+		at := 0
+		for i := 0; i < len(f.fuzzy); i++ {
+			k := bytes.IndexByte(text[at:], f.fuzzy[i])
+			if k < 0 {
+				return false
+			}
+			at += k + 1
+		}
+		return true
+	}
+	return f.Match(string(text), set)
+}
+
+// lowerASCII turns text into lower case, and reports false, leaving the rest, when it is not ASCII.
+func lowerASCII(text []byte) bool {
+	for i, c := range text {
+		if c >= 0x80 {
+			return false
+		}
+		text[i] = lower(c)
+	}
+	return true
 }
 
 // NeedsText reports whether Match looks at the row's text, and not only at its labels.

@@ -1,7 +1,7 @@
 package views
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,7 +65,7 @@ func podKind() Kind {
 		if !ok || p.Restarts == 0 {
 			return "0", theme.Dim
 		}
-		s := fmt.Sprint(p.Restarts)
+		s := strconv.Itoa(int(p.Restarts))
 		if !p.LastRestart.IsZero() {
 			s += " (" + Age(now.Sub(p.LastRestart)) + " ago)"
 		}
@@ -81,11 +81,11 @@ func podKind() Kind {
 			restarts.keep(2),
 			word("IP", "ip", func(p P) string { return p.IP }).keep(5),
 			word("NODE", "node", func(p P) string { return p.Node }).keep(3).most(32),
-			word("OWNER", "owner", func(p P) string { return owner(p.Workload) }).keep(6).most(40),
-			amount("CPU/R", "cpuRequestMilli", func(p P) int64 { return p.Requests.MilliCPU }, CPU).keep(7),
-			amount("MEM/R", "memoryRequestBytes", func(p P) int64 { return p.Requests.Memory }, Bytes).keep(7),
-			amount("CPU/L", "cpuLimitMilli", func(p P) int64 { return p.Limits.MilliCPU }, CPU).wide(),
-			amount("MEM/L", "memoryLimitBytes", func(p P) int64 { return p.Limits.Memory }, Bytes).wide(),
+			ownerColumn(func(p P) watchers.Owner { return p.Workload }).keep(6).most(40),
+			amount("CPU/R", "cpuRequestMilli", func(p P) int64 { return p.Requests.MilliCPU }, appendCPU).keep(7),
+			amount("MEM/R", "memoryRequestBytes", func(p P) int64 { return p.Requests.Memory }, appendBytes).keep(7),
+			amount("CPU/L", "cpuLimitMilli", func(p P) int64 { return p.Limits.MilliCPU }, appendCPU).wide(),
+			amount("MEM/L", "memoryLimitBytes", func(p P) int64 { return p.Limits.Memory }, appendBytes).wide(),
 			word("QOS", "qosClass", func(p P) string { return p.QoS }).wide(),
 			word("PRIORITY CLASS", "priorityClass", func(p P) string { return p.PriorityClass }).wide(),
 			word("SERVICE ACCOUNT", "serviceAccount", func(p P) string { return p.ServiceAccount }).wide(),
@@ -115,14 +115,48 @@ func firstOf(ss ...string) string {
 	return ""
 }
 
-func amount[R watchers.Row](title, key string, f func(R) int64, show func(int64) string) Column {
+// amount is a quantity with its unit, "-" for none.
+func amount[R watchers.Row](title, key string, f func(R) int64, show func([]byte, int64) []byte) Column {
 	c := number(title, key, f)
+	c.Text = func(b []byte, r watchers.Row) []byte {
+		if v, ok := r.(R); ok && f(v) != 0 {
+			return show(b, f(v))
+		}
+		return append(b, '-')
+	}
 	c.Cell = func(r watchers.Row, _ time.Time) (string, theme.Style) {
 		v, ok := r.(R)
 		if !ok || f(v) == 0 {
 			return "-", theme.Dim
 		}
-		return show(f(v)), theme.Default
+		var room [16]byte
+		return string(show(room[:0], f(v))), theme.Default
+	}
+	return c
+}
+
+// ownerColumn is what a row belongs to, as kind/name.
+func ownerColumn[R watchers.Row](f func(R) watchers.Owner) Column {
+	get := func(r watchers.Row) (o watchers.Owner) {
+		if v, ok := r.(R); ok {
+			o = f(v)
+		}
+		return o
+	}
+	c := word("OWNER", "owner", func(v R) string { return owner(f(v)) })
+	c.Text = func(b []byte, r watchers.Row) []byte {
+		o := get(r)
+		if o.Kind == "" {
+			return append(b, '-')
+		}
+		return append(append(append(b, o.Kind...), '/'), o.Name...)
+	}
+	c.Compare = func(a, b watchers.Row) int {
+		oa, ob := get(a), get(b)
+		if c := strings.Compare(oa.Kind, ob.Kind); c != 0 {
+			return c
+		}
+		return strings.Compare(oa.Name, ob.Name)
 	}
 	return c
 }
@@ -151,8 +185,8 @@ func nodeKind() Kind {
 				value(func(r watchers.Row) any { return taintList(r.(N).Taints) }),
 			word("CONDITIONS", "conditions", func(n N) string { return strings.Join(n.Conditions, ",") }).keep(4).
 				value(func(r watchers.Row) any { return append([]string{}, r.(N).Conditions...) }),
-			amount("CPU", "cpuAllocatableMilli", func(n N) int64 { return n.Allocatable.MilliCPU }, CPU).keep(5),
-			amount("MEMORY", "memoryAllocatableBytes", func(n N) int64 { return n.Allocatable.Memory }, Bytes).keep(5),
+			amount("CPU", "cpuAllocatableMilli", func(n N) int64 { return n.Allocatable.MilliCPU }, appendCPU).keep(5),
+			amount("MEMORY", "memoryAllocatableBytes", func(n N) int64 { return n.Allocatable.Memory }, appendBytes).keep(5),
 			number("PODS", "podsAllocatable", func(n N) int64 { return n.Allocatable.Pods }).keep(6),
 			word("INSTANCE", "instanceType", func(n N) string { return n.InstanceType }).keep(6),
 			word("VERSION", "kubeletVersion", func(n N) string { return n.Version }).keep(3),

@@ -68,7 +68,7 @@ func workloadKind(resource, kind string, short ...string) Kind {
 			word("PROBLEM", "problem", func(w W) string { return w.Problem }).keep(3).flex().least(16),
 			word("SELECTOR", "selector", func(w W) string { return w.Selector }).wide(),
 			word("STRATEGY", "strategy", func(w W) string { return w.Strategy }).wide(),
-			word("OWNER", "owner", func(w W) string { return owner(w.Owner) }).wide(),
+			ownerColumn(func(w W) watchers.Owner { return w.Owner }).wide(),
 		},
 		Down: func(r watchers.Row) (Ref, bool) {
 			w := r.(W)
@@ -155,7 +155,7 @@ func jobKind() Kind {
 			number("ACTIVE", "active", func(j J) int64 { return int64(j.Active) }).keep(3),
 			number("FAILED", "failed", func(j J) int64 { return int64(j.Failed) }).keep(3),
 			duration, ttl,
-			word("OWNER", "owner", func(j J) string { return owner(j.Owner) }).keep(5),
+			ownerColumn(func(j J) watchers.Owner { return j.Owner }).keep(5),
 			word("PROBLEM", "problem", func(j J) string { return j.Problem }).keep(4).flex().least(16),
 		},
 		Down: func(r watchers.Row) (Ref, bool) {

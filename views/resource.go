@@ -1,10 +1,11 @@
 package views
 
 import (
-	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,8 @@ type resource struct {
 	sort   string // key of the column; empty: namespace, name
 	desc   bool
 	tag    uint64
+	asked  string // tag of the query nobody has waited for yet
+	parted bool   // snap is only a window of what was seen: the rest was given back
 
 	// tableCols are the columns of a server-side Table, for the builder goroutine of the feed.
 	tableCols atomic.Pointer[[]Column]
@@ -119,7 +122,7 @@ func (p *resource) Sync() bool {
 		return false
 	}
 	p.seen = s
-	if s.Gen == 0 && p.snap.Gen > 0 {
+	if p.snap.Gen > 0 && (s.Gen == 0 || p.parted && s.State.Phase == watchers.Connecting) {
 		// The pane was opened again, and its feed has nothing yet: what was seen stays, and stays under the cursor.
 		kept := *p.snap
 		kept.State = s.State
@@ -133,7 +136,7 @@ func (p *resource) Sync() bool {
 			p.feed.SetQuery(p.query())
 		}
 	}
-	p.snap = s
+	p.snap, p.parted = s, false
 	p.table.SetSource(source{p, s})
 	return true
 }
@@ -152,11 +155,15 @@ func (p *resource) query() watchers.Query {
 			if m := watchers.MetaOf(r); m != nil {
 				set = m.Labels
 			}
-			text := ""
-			if filter.NeedsText() {
-				text = rowText(*cols.Load(), r)
+			if !filter.NeedsText() {
+				return filter.Match("", set)
 			}
-			return filter.Match(text, set)
+			buf := texts.Get().(*[]byte)
+			text := appendRowText((*buf)[:0], *cols.Load(), r)
+			ok := filter.matchText(text, set)
+			*buf = text
+			texts.Put(buf)
+			return ok
 		}
 	}
 	if p.sort == "" {
@@ -170,8 +177,15 @@ func (p *resource) query() watchers.Query {
 	if col == nil {
 		return q
 	}
+	q.Sort = fmt.Sprint(key, sign)
 	q.Less = func(a, b watchers.Row) int {
-		return cmp.Or(sign*col.compare(a, b), cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetName(), b.GetName()))
+		if c := col.compare(a, b); c != 0 { // cmp.Or would compute the rest for every pair
+			return sign * c
+		}
+		if c := strings.Compare(a.GetNamespace(), b.GetNamespace()); c != 0 {
+			return c
+		}
+		return strings.Compare(a.GetName(), b.GetName())
 	}
 	return q
 }
@@ -186,24 +200,25 @@ func (p *resource) column(key string) *Column {
 	return nil
 }
 
-// rowText is what a filter looks at: the cells as shown, without the ages, which change by themselves.
-func rowText(cols []Column, r watchers.Row) string {
-	var b strings.Builder
+// rowText is what a filter looks at: the cells as shown, without the ages.
+func rowText(cols []Column, r watchers.Row) string { return string(appendRowText(nil, cols, r)) }
+
+func appendRowText(b []byte, cols []Column, r watchers.Row) []byte {
 	for i := range cols {
-		if cols[i].Key == "createdAt" || cols[i].Key == "lastSeen" || cols[i].Key == "firstSeen" {
-			continue
+		n := len(b)
+		if n > 0 {
+			b = append(b, ' ')
 		}
-		s, _ := cols[i].Cell(r, time.Time{})
-		if s == "" {
-			continue
+		m := len(b)
+		if b = cols[i].appendText(b, r); len(b) == m {
+			b = b[:n]
 		}
-		if b.Len() > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(s)
 	}
-	return b.String()
+	return b
 }
+
+// texts are buffers for the texts that are looked at, one at a time.
+var texts = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
 // source gives the table the visible cells of a snapshot.
 type source struct {
@@ -308,8 +323,42 @@ func (p *resource) SetFilter(expr string) error {
 
 func (p *resource) requery() {
 	if p.feed != nil {
-		p.feed.SetQuery(p.query())
+		q := p.query()
+		p.feed.SetQuery(q)
+		p.asked = q.Tag
 	}
+}
+
+// answerWait bounds how long a command waits for the answer to a query.
+const answerWait = 2 * time.Second
+
+// Await implements Awaiter.
+func (p *resource) Await() tea.Cmd {
+	f, tag := p.feed, p.asked
+	if f == nil || tag == "" {
+		return nil
+	}
+	p.asked = ""
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), answerWait)
+		defer cancel()
+		f.Wait(ctx, tag)
+		return PullMsg{}
+	}
+}
+
+// parting is how many rows around the cursor a pane keeps that nobody looks at.
+const parting = 128
+
+// Trim implements Trimmer: what stays is what is on screen when the pane is opened again, until its source has everything.
+func (p *resource) Trim() {
+	if p.feed != nil || p.parted {
+		return
+	}
+	at, _ := p.table.Position()
+	p.snap, _ = p.snap.Window(at-1, parting)
+	p.seen, p.parted = nil, true
+	p.table.SetSource(source{p, p.snap})
 }
 
 // row is the row under the cursor.

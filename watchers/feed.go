@@ -20,9 +20,11 @@ type Feed struct {
 	sub   *subscription
 	cur   atomic.Pointer[Snapshot]
 
-	mu    sync.Mutex
-	query Query
-	qgen  uint64
+	mu      sync.Mutex
+	query   Query
+	qgen    uint64
+	answers chan struct{} // what Wait waits for; nil: nobody does
+	closed  bool
 
 	stop context.CancelFunc
 	once sync.Once
@@ -51,10 +53,35 @@ func (f *Feed) SetQuery(q Query) {
 	}
 }
 
+// Wait returns when a snapshot answers the query with that tag, or will not: the feed was closed, or ctx ended.
+func (f *Feed) Wait(ctx context.Context, tag string) {
+	for {
+		f.mu.Lock()
+		if f.closed || f.cur.Load().Tag == tag {
+			f.mu.Unlock()
+			return
+		}
+		if f.answers == nil {
+			f.answers = make(chan struct{})
+		}
+		answers := f.answers
+		f.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-answers:
+		}
+	}
+}
+
 // Close ends the feed. The last snapshot stays readable. The source goes on for the hub's grace period.
 func (f *Feed) Close() {
 	f.once.Do(func() {
 		f.stop()
+		f.mu.Lock()
+		f.closed = true
+		f.answeredLocked()
+		f.mu.Unlock()
 		f.src.store.unsubscribe(f.sub)
 		f.hub.release(f.src)
 	})
@@ -141,6 +168,18 @@ func (f *Feed) build() {
 	}
 	f.built = qgen
 	f.cur.Store(next)
+	if requery {
+		f.mu.Lock()
+		f.answeredLocked()
+		f.mu.Unlock()
+	}
+}
+
+func (f *Feed) answeredLocked() {
+	if f.answers != nil {
+		close(f.answers)
+		f.answers = nil
+	}
 }
 
 // totalOrder is less with ties broken by ID.

@@ -204,3 +204,25 @@ func BenchmarkFullBuild50k(b *testing.B) {
 		f.build()
 	}
 }
+
+func TestWaitEndsWithTheAnswer(t *testing.T) {
+	f, _ := loose(t, Options{MinPublish: time.Hour})
+	wait := func(tag string) chan struct{} {
+		done := make(chan struct{})
+		go func() { defer close(done); f.Wait(t.Context(), tag) }()
+		return done
+	}
+	early := wait("asked")
+	f.SetQuery(Query{Tag: "asked"})
+	<-early
+	<-wait("asked") // answered already
+	never := wait("never asked")
+	select {
+	case <-never:
+		t.Error("an answer nobody gave")
+	default:
+	}
+	f.Close()
+	<-never
+	<-wait("after the end")
+}

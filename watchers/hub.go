@@ -71,7 +71,7 @@ func (h *Hub) Open(key Key, q Query) *Feed {
 	src := h.acquire(key)
 	f := &Feed{
 		hub: h, key: key, src: src, min: h.opt.MinPublish, query: q,
-		wake: make(chan struct{}, 1), asked: make(chan struct{}, 1), answers: make(chan struct{}), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), asked: make(chan struct{}, 1),
 	}
 	f.cur.Store(&Snapshot{Tag: q.Tag, State: src.status.State(), At: time.Now()})
 	f.sub = src.store.subscribe(f.wake)

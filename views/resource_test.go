@@ -1,0 +1,65 @@
+package views
+
+import (
+	"testing"
+
+	"fathom/watchers"
+)
+
+// A pane nobody looks at keeps a window around the cursor, and shows that until its source has everything again.
+func TestTrim(t *testing.T) {
+	hub := hubWithPods(t, 5_000)
+	p := podPane(t)
+	p.env.Hub = hub
+	p.Open()
+	synced(t, p, 5_000)
+	p.table.Move(3_000)
+	id, _ := p.table.Cursor()
+	p.Trim()
+	if p.snap.Len() != 5_000 {
+		t.Error("an open pane gave rows away")
+	}
+	p.Close()
+	p.Trim()
+	if n := p.snap.Len(); n > parting {
+		t.Errorf("%d rows are kept", n)
+	}
+	if now, ok := p.table.Cursor(); !ok || now != id {
+		t.Errorf("the cursor went from %s to %s", id, now)
+	}
+	if r, ok := p.row(); !ok || r.ID() != id {
+		t.Errorf("the row under the cursor is %v", r)
+	}
+	p.Trim() // once more changes nothing
+	p.Open()
+	synced(t, p, 5_000)
+	if now, _ := p.table.Cursor(); now != id {
+		t.Errorf("the cursor came back on %s, want %s", now, id)
+	}
+	p.Close()
+}
+
+// What is typed into a filter is answered without waiting for a tick.
+func TestAwait(t *testing.T) {
+	p := podPane(t)
+	p.env.Hub = hubWithPods(t, 100)
+	p.Open()
+	defer p.Close()
+	synced(t, p, 100)
+	if p.Await() != nil {
+		t.Error("a wait for nothing")
+	}
+	if err := p.SetFilter("worker-0042"); err != nil {
+		t.Fatal(err)
+	}
+	cmd := p.Await()
+	if cmd == nil {
+		t.Fatal("nobody waits for the filter")
+	}
+	if _, ok := cmd().(PullMsg); !ok {
+		t.Error("the wait does not end in a pull")
+	}
+	if p.Sync(); p.snap.Len() != 1 || p.snap.Row(0).(*watchers.PodRow).Node != "worker-0042" {
+		t.Errorf("%d rows right after the wait", p.snap.Len())
+	}
+}
