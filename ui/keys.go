@@ -8,6 +8,7 @@ import (
 	"fathom/internal/safe"
 	"fathom/keymap"
 	"fathom/ui/draw"
+	"fathom/ui/term"
 	"fathom/views"
 )
 
@@ -91,7 +92,7 @@ func (m *Model) do(b keymap.Binding) tea.Cmd {
 	case keymap.CloseSplit:
 		return m.closeSlot()
 	case keymap.Redraw:
-		return tea.ClearScreen
+		return term.Redraw
 	case keymap.Suspend:
 		return func() tea.Msg { m.o.Suspend(); return nil }
 	case keymap.HistoryBack:

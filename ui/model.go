@@ -6,10 +6,12 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	uv "github.com/charmbracelet/ultraviolet"
 
 	"fathom/keymap"
 	"fathom/theme"
 	"fathom/ui/draw"
+	"fathom/ui/term"
 	"fathom/views"
 )
 
@@ -72,7 +74,7 @@ type Model struct {
 	seq     uint64 // numbers dialogs, so that late replies find theirs
 
 	dirty  bool
-	frame  string
+	partly bool  // the canvas shows more than has been painted
 	second int64 // the wall-clock second of the last frame
 	trimAt int64 // the wall-clock second in which hidden panes were last looked at
 	idGen  uint64
@@ -156,7 +158,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		return m.wheel(msg.Mouse())
 	case tea.ResumeMsg:
 		m.dirty = true
-		return tea.ClearScreen
+		return term.Redraw
 	case views.PaneMsg:
 		m.dirty = true
 		if u, ok := msg.To.(views.Updater); ok {
@@ -247,31 +249,51 @@ func (m *Model) pull() {
 	m.second = now.Unix()
 }
 
-// View implements tea.Model. Bubble Tea calls it after every message; a frame is drawn only when something changed.
+// View implements tea.Model. The screen is drawn by Paint; this is for whoever runs the model without one.
 func (m *Model) View() (v tea.View) {
 	defer func() {
 		if e := recover(); e != nil {
 			m.crashed("draw", e)
 			v = tea.NewView("")
-			v.AltScreen = true
 		}
 	}()
-	var cursor *tea.Cursor
-	if m.dirty && !m.ended {
-		m.drawFrame()
-		m.frame = m.canvas.Render(m.o.Theme)
-		m.dirty = false
-		m.frames++
-	}
-	cursor = m.cursor()
-	v = tea.NewView(m.frame)
+	m.redraw()
+	m.partly = false
+	v = tea.NewView(m.canvas.Render(m.o.Theme))
 	v.AltScreen = true
-	v.Cursor = cursor
+	v.Cursor = m.cursor()
 	v.WindowTitle = m.title()
-	if m.o.Mouse {
-		v.MouseMode = tea.MouseModeCellMotion
-	}
 	return v
+}
+
+// Dirty implements term.Model.
+func (m *Model) Dirty() bool { return (m.dirty || m.partly) && !m.ended }
+
+// Paint implements term.Model.
+func (m *Model) Paint(cells *uv.RenderBuffer, budget int) (f term.Frame, moved bool) {
+	defer func() {
+		if e := recover(); e != nil {
+			m.crashed("draw", e)
+		}
+	}()
+	m.redraw()
+	done, moved := m.canvas.Paint(cells, m.o.Theme, budget)
+	m.partly = !done
+	f = term.Frame{Title: m.title(), Mouse: m.o.Mouse}
+	if c := m.cursor(); c != nil {
+		f.Cursor, f.CursorX, f.CursorY = true, c.X, c.Y
+	}
+	return f, moved
+}
+
+// redraw draws the frame into the canvas when something has changed.
+func (m *Model) redraw() {
+	if !m.dirty || m.ended {
+		return
+	}
+	m.drawFrame()
+	m.dirty = false
+	m.frames++
 }
 
 // Frame returns the frame as it would be drawn now, without styles; for golden tests.

@@ -61,7 +61,7 @@ func screen(ctx context.Context, f *flags, connect cluster.Options) (next string
 	opts.ASCII = opts.ASCII || f.ascii
 	opts.NoColor = opts.NoColor || f.noColor
 	th := theme.New(opts)
-	s := term.New(ctx, term.Options{In: os.Stdin, Out: os.Stdout, NoColor: opts.NoColor, StateDir: term.StateDir(os.Getenv)})
+	s := term.New(ctx, term.Options{In: os.Stdin, Out: os.Stdout, NoColor: opts.NoColor, Far: overSSH(os.Getenv), StateDir: term.StateDir(os.Getenv)})
 	env, stop, err := wire(s.Context(), c, th, func(p run.Panic) { s.Crash(p.Name, p.Value, p.Stack) })
 	if err != nil {
 		return "", err
@@ -84,7 +84,7 @@ func screen(ctx context.Context, f *flags, connect cluster.Options) (next string
 	}
 	m := ui.New(ui.Options{Opener: opener, Keys: keys, Theme: th, Tick: tick(os.Getenv), Start: start, Namespace: f.namespace(c),
 		Now: time.Now, Mouse: f.mouse, Recover: s.CrashHere, Suspend: s.Suspend})
-	_, err = s.Run(m)
+	err = s.Run(m)
 	m.Close()
 	return m.Switch, err
 }

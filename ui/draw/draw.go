@@ -64,6 +64,7 @@ type Canvas struct {
 	w, h  int
 	cells []cell
 	buf   []byte // Render's, kept for the next frame
+	paint painted
 }
 
 // NewCanvas makes a blank canvas. Negative sizes count as 0.

@@ -1,8 +1,11 @@
-// Package term runs a Bubble Tea program so that the terminal is given back whatever happens.
+// Package term runs a Bubble Tea program so that keys are answered at once and the terminal is given back whatever happens.
 //
-// Bubble Tea restores the terminal on SIGTERM, SIGINT and panics of its own goroutines. The rest is done here: SIGHUP, SIGQUIT and
-// SIGTSTP, panics of any other goroutine, a terminal that is simply gone (an SSH connection that dropped), an event loop that is
-// stuck, and everything that writes to standard error behind our back.
+// Bubble Tea keeps the event loop and reads the keys; the screen draws itself, with the renderer beneath Bubble Tea's (ultraviolet):
+// a frame is drawn when there is something new and the terminal has taken what it was sent, and only then. A slow line therefore
+// drops frames and does not queue them, and nothing that writes ever waits for the terminal.
+//
+// Giving back covers SIGHUP, SIGQUIT and SIGTSTP, panics of any goroutine, a terminal that is simply gone (an SSH connection that
+// dropped) or takes no bytes, an event loop that is stuck, and everything that writes to standard error behind our back.
 package term
 
 import (
@@ -11,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -29,7 +33,8 @@ const patience = 700 * time.Millisecond
 type Options struct {
 	In, Out  *os.File
 	NoColor  bool // render without colour whatever the terminal can
-	FPS      int  // most frames per second that are flushed; 0: 60. The first frame waits for one flush
+	Far      bool // the terminal is behind SSH: it is asked how far it has read, since the connection's buffers hide that it is slow
+	NoSync   bool // do not use synchronized output (mode 2026) even where the terminal has it
 	StateDir string
 }
 
@@ -52,6 +57,17 @@ type Screen struct {
 	crashed atomic.Bool
 	gone    atomic.Bool
 	done    chan struct{}
+	out     atomic.Pointer[output] // of this run, or of the time since the last suspend
+
+	// What draws. Held by the event loop while it draws, so whoever must not hang with it does not take it.
+	mu      sync.Mutex
+	paint   *painter
+	pace    pace
+	away    bool      // the terminal is not ours: suspended, or ended
+	whole   bool      // a whole frame is wanted, whether the model has news or not
+	timer   bool      // a drawMsg is on its way
+	next    time.Time // before this no frame is drawn
+	askedAt time.Time // when the terminal was asked about synchronized output; zero when it has answered
 }
 
 // New prepares a run. Nothing is written to the terminal before Run.
@@ -65,51 +81,65 @@ func (s *Screen) Context() context.Context { return s.ctx }
 
 // Run shows the model until it quits. The terminal is as it was when Run returns. A non-nil error is an *[Ended], or says why the
 // screen could not be opened.
-func (s *Screen) Run(model tea.Model) (tea.Model, error) {
+func (s *Screen) Run(model Model) error {
 	if !xterm.IsTerminal(s.o.Out.Fd()) || !xterm.IsTerminal(s.o.In.Fd()) {
-		return model, errors.New("fathom draws on a terminal and this is none")
+		return errors.New("fathom draws on a terminal and this is none")
 	}
-	s.saved, _ = xterm.GetState(s.o.In.Fd())
 	restoreErr, err := quietStderr(s.o.StateDir)
 	if err != nil {
-		return model, err
+		return err
 	}
 	defer restoreErr()
-
-	fps := s.o.FPS
-	if fps == 0 {
-		fps = 60
-	}
-	opts := []tea.ProgramOption{tea.WithContext(s.ctx), tea.WithInput(s.o.In), tea.WithOutput(s.o.Out),
-		tea.WithoutSignalHandler(), tea.WithFPS(fps)}
+	profile := colorprofile.Detect(s.o.Out, os.Environ())
 	if s.o.NoColor {
-		opts = append(opts, tea.WithColorProfile(colorprofile.ASCII))
+		profile = colorprofile.ASCII
 	}
-	s.p = tea.NewProgram(model, opts...)
+	if s.saved, err = xterm.GetState(s.o.In.Fd()); err != nil {
+		return fmt.Errorf("reading the modes of the terminal: %w", err)
+	}
+	s.paint = newPainter(profile, s.saved.Oflag&unix.TABDLY == unix.TAB0)
+	if s.o.Far {
+		s.pace.start()
+	}
+	if err := s.take(); err != nil {
+		return err
+	}
+	w, h := s.size()
+	// Bubble Tea's clock only sends what is not part of a frame, a text for the clipboard: ten times a second is enough.
+	s.p = tea.NewProgram(driver{s, model}, tea.WithContext(s.ctx), tea.WithInput(s.o.In), tea.WithOutput(through{s}),
+		tea.WithoutSignalHandler(), tea.WithoutRenderer(), tea.WithFPS(10), tea.WithWindowSize(w, h), tea.WithColorProfile(profile))
 
-	sigs := make(chan os.Signal, 4)
+	sigs, winch := make(chan os.Signal, 4), make(chan os.Signal, 1)
 	signal.Notify(sigs, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTSTP)
-	stopped := make(chan struct{})
-	go func() { defer close(stopped); s.signals(sigs) }()
-	watched := make(chan struct{})
-	go func() { defer close(watched); s.watchTerminal() }()
+	signal.Notify(winch, syscall.SIGWINCH)
+	var watch sync.WaitGroup
+	watch.Go(func() { s.signals(sigs, winch) })
+	watch.Go(s.watchTerminal)
 
-	final, runErr := s.p.Run()
+	_, runErr := s.p.Run()
+	given := s.give()
 	close(s.done)
 	signal.Stop(sigs)
-	<-stopped
-	<-watched
-	if why := context.Cause(s.ctx); why != nil {
-		var e *Ended
-		if errors.As(why, &e) {
-			return final, e
-		}
+	signal.Stop(winch)
+	watch.Wait()
+	var e *Ended
+	if errors.As(context.Cause(s.ctx), &e) {
+		runErr = nil
+	} else if runErr != nil && !errors.Is(runErr, tea.ErrProgramKilled) {
+		e = &Ended{Why: "the screen failed: " + runErr.Error(), Code: 1}
 	}
 	s.cancel(nil)
-	if runErr != nil && !errors.Is(runErr, tea.ErrProgramKilled) {
-		return final, &Ended{Why: "the screen failed: " + runErr.Error(), Code: 1}
+	if !given { // whoever writes to this terminal next waits for ever
+		code := 0
+		if e != nil {
+			code = e.Code
+		}
+		time.AfterFunc(patience, func() { os.Exit(code) })
 	}
-	return final, nil
+	if e != nil {
+		return e
+	}
+	return nil
 }
 
 // Suspend stops the process as the shell's job control does, with the terminal restored meanwhile.
@@ -131,30 +161,30 @@ func (s *Screen) force(e *Ended) {
 	case <-t.C:
 	}
 	if !s.gone.Load() {
-		s.restore()
-		fmt.Fprintln(s.o.Out, "fathom: "+e.Why)
+		s.restore("fathom: " + e.Why + "\r\n")
 	}
 	os.Exit(e.Code)
 }
 
-// restore gives the terminal back without Bubble Tea's help. The descriptor is made non-blocking first: a terminal that takes no
-// bytes must not keep us.
-func (s *Screen) restore() {
-	fd := int(s.o.Out.Fd())
-	_ = unix.SetNonblock(fd, true)
+// restore gives the terminal back without the event loop's help, and without a lock that it may hold.
+func (s *Screen) restore(say string) {
 	const reset = "\x1b[?2026l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[>4m\x1b[0m\x1b[?1049l\x1b[?25h\r\n"
-	_, _ = unix.Write(fd, []byte(reset))
-	_ = unix.SetNonblock(fd, false)
+	if o := s.out.Load(); o != nil {
+		o.finish(reset+say, 100*time.Millisecond)
+	}
 	if s.saved != nil {
 		_ = xterm.Restore(s.o.In.Fd(), s.saved)
 	}
 }
 
-func (s *Screen) signals(sigs <-chan os.Signal) {
+func (s *Screen) signals(sigs, winch <-chan os.Signal) {
 	for {
 		select {
 		case <-s.done:
 			return
+		case <-winch:
+			// The size is read when the message is handled. This goroutine must not wait for an event loop that is stuck.
+			go s.p.Send(tea.WindowSizeMsg{})
 		case sig := <-sigs:
 			if sig == syscall.SIGTSTP {
 				s.suspend()
@@ -172,16 +202,22 @@ func (s *Screen) suspend() {
 	if err := s.p.ReleaseTerminal(); err != nil {
 		return
 	}
+	s.give()
 	// The stop can reach this thread late: without waiting for the SIGCONT that ends it, the terminal would be taken back before.
 	cont := make(chan os.Signal, 1)
 	signal.Notify(cont, syscall.SIGCONT)
 	defer signal.Stop(cont)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	<-cont
-	if err := s.p.RestoreTerminal(); err != nil {
+	err := s.take()
+	if err == nil {
+		err = s.p.RestoreTerminal()
+	}
+	if err != nil {
 		s.End(&Ended{Why: "the terminal could not be taken back after a suspend: " + err.Error(), Code: 1})
 		return
 	}
+	s.p.Send(tea.WindowSizeMsg{})
 	s.p.Send(tea.ResumeMsg{})
 }
 

@@ -1,0 +1,214 @@
+package draw
+
+import (
+	"unicode/utf8"
+
+	uv "github.com/charmbracelet/ultraviolet"
+
+	"fathom/theme"
+)
+
+// painted is what a canvas last put into a buffer, so that only cells that differ are converted.
+type painted struct {
+	buf    *uv.RenderBuffer
+	theme  *theme.Theme
+	w, h   int
+	cells  []cell
+	styles map[theme.Style]uv.Style
+	runes  map[rune]string // characters outside ASCII, bounded by maxRunes
+	next   int             // where the next part begins when a frame goes out in parts
+}
+
+const (
+	maxRunes = 4096
+	// manyRows is how many rows must differ before a frame is looked at as one that has scrolled: looking costs a pass over the
+	// whole screen.
+	manyRows = 6
+	// rowCost is the estimate, in bytes, for moving to a row and switching colours in it.
+	rowCost = 12
+)
+
+// Paint brings buf to what is drawn on the canvas. Only the cells that differ from the last Paint are set; the whole buffer is,
+// when buf, its size or the theme is another one. scrolled reports that so many rows differ that the renderer should look for
+// lines that have moved: all lines are touched then, as its search needs.
+//
+// budget bounds the bytes that the changes will cost on a line, by estimate; 0 means no bound. When they would cost more, and
+// have not merely scrolled, a part is painted: the last row, where a prompt is, and then rows in turn from where the part before
+// ended. done is false then, and the rest is painted by the next call, with whatever the canvas shows by then.
+func (c *Canvas) Paint(buf *uv.RenderBuffer, t *theme.Theme, budget int) (done, scrolled bool) {
+	p := &c.paint
+	if p.buf != buf || p.theme != t || p.w != c.w || p.h != c.h || buf.Width() != c.w || buf.Height() != c.h {
+		buf.Resize(c.w, c.h)
+		buf.Buffer.Clear() // every cell of it is blank now, as in p.cells
+		buf.Touched = make([]*uv.LineData, c.h)
+		*p = painted{buf: buf, theme: t, w: c.w, h: c.h, cells: make([]cell, len(c.cells)), styles: map[theme.Style]uv.Style{}, runes: map[rune]string{}}
+		touchAll(buf)
+		for y := range c.h {
+			c.paintRow(y)
+		}
+		return true, false
+	}
+	changed, cost := 0, 0
+	for y := range c.h {
+		if n := c.rowDiff(y, y); n > 0 {
+			changed++
+			cost += n + rowCost
+		}
+	}
+	if changed == 0 {
+		return true, false
+	}
+	scrolled = changed >= manyRows
+	if budget > 0 && cost > budget && !(scrolled && c.shifted(budget)) {
+		c.paintPart(budget)
+		return false, false
+	}
+	for y := range c.h {
+		c.paintRow(y)
+	}
+	if scrolled {
+		touchAll(buf)
+	}
+	return true, scrolled
+}
+
+// paintPart paints rows until the budget is spent, at least one.
+func (c *Canvas) paintPart(budget int) {
+	p := &c.paint
+	last := c.h - 1
+	if n := c.rowDiff(last, last); n > 0 {
+		budget -= n + rowCost
+		c.paintRow(last)
+	}
+	for range c.h {
+		y := p.next % c.h
+		n := c.rowDiff(y, y)
+		if n > 0 && budget <= 0 {
+			return
+		}
+		p.next = y + 1
+		if n > 0 {
+			budget -= n + rowCost
+			c.paintRow(y)
+		}
+	}
+}
+
+// shifted reports whether most rows have moved by the same number of lines, so that the change costs no more than budget.
+func (c *Canvas) shifted(budget int) bool {
+	for k := 1; k <= c.h/2; k++ {
+		for _, by := range [2]int{k, -k} {
+			cost := 0
+			for y := 0; y < c.h && cost <= budget; y++ {
+				n := c.rowDiff(y, y)
+				if from := y + by; n > 0 && from >= 0 && from < c.h {
+					n = min(n, c.rowDiff(y, from))
+				}
+				if n > 0 {
+					cost += n + rowCost
+				}
+			}
+			if cost <= budget {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rowDiff is the number of cells between the first and the last in which row y differs from row from as it was painted.
+func (c *Canvas) rowDiff(y, from int) int {
+	a, b := c.cells[y*c.w:(y+1)*c.w], c.paint.cells[from*c.w:(from+1)*c.w]
+	i, j := 0, c.w
+	for i < j && a[i] == b[i] {
+		i++
+	}
+	for j > i && a[j-1] == b[j-1] {
+		j--
+	}
+	return j - i
+}
+
+// paintRow sets the cells of one row that differ.
+func (c *Canvas) paintRow(y int) {
+	p := &c.paint
+	row, old := c.cells[y*c.w:(y+1)*c.w], p.cells[y*c.w:(y+1)*c.w]
+	n := c.rowDiff(y, y)
+	if n == 0 {
+		return
+	}
+	line := p.buf.Lines[y]
+	first, last := -1, 0
+	for x := range row {
+		if row[x] == old[x] {
+			continue
+		}
+		if first < 0 {
+			first = x
+		}
+		last = x
+		line[x] = p.cell(&row[x])
+	}
+	copy(old, row)
+	p.buf.TouchLine(first, y, last-first+1)
+}
+
+// cell is a cell as the renderer wants it.
+func (p *painted) cell(v *cell) uv.Cell {
+	style, ok := p.styles[v.style]
+	if !ok {
+		style = p.style(v.style)
+		p.styles[v.style] = style
+	}
+	switch {
+	case v.kind == tail && p.theme.ASCII(): // a wide character is folded to one, and a blank
+		return uv.Cell{Content: " ", Style: style, Width: 1}
+	case v.kind == tail:
+		return uv.Cell{}
+	case v.r == 0:
+		return uv.Cell{Content: " ", Style: style, Width: 1}
+	case v.r < utf8.RuneSelf && v.marked == "":
+		return uv.Cell{Content: ascii[v.r : v.r+1], Style: style, Width: 1}
+	case p.theme.ASCII():
+		f := p.theme.Fold(v.r)
+		return uv.Cell{Content: ascii[f : f+1], Style: style, Width: 1}
+	}
+	width := 1
+	if v.kind == lead {
+		width = 2
+	}
+	if v.marked != "" {
+		return uv.Cell{Content: v.marked, Style: style, Width: width}
+	}
+	s, ok := p.runes[v.r]
+	if !ok {
+		if len(p.runes) >= maxRunes {
+			clear(p.runes)
+		}
+		s = string(v.r)
+		p.runes[v.r] = s
+	}
+	return uv.Cell{Content: s, Style: style, Width: width}
+}
+
+// style asks the renderer's own parser what a control sequence of the theme means.
+func (p *painted) style(s theme.Style) uv.Style {
+	b := uv.NewScreenBuffer(1, 1)
+	uv.NewStyledString(p.theme.SGR(s)+"x").Draw(b, b.Bounds())
+	return b.CellAt(0, 0).Style
+}
+
+func touchAll(buf *uv.RenderBuffer) {
+	for y := range buf.Lines {
+		buf.TouchLine(0, y, buf.Width())
+	}
+}
+
+// ascii has every character below 0x80 at its own place.
+var ascii = func() string {
+	var b [utf8.RuneSelf]byte
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return string(b[:])
+}()
