@@ -29,7 +29,7 @@ func livePart() watchers.State { return watchers.State{Phase: watchers.Live} }
 func overviewFixture() overviewData {
 	ago := func(d time.Duration) time.Time { return pictureNow.Add(-d) }
 	pod := func(name, status string, class watchers.PodClass, why string) *watchers.PodRow {
-		return &watchers.PodRow{Meta: watchers.Meta{UID: name, Namespace: "shop", Name: name}, Status: status, Class: class, Message: why}
+		return &watchers.PodRow{Meta: watchers.Meta{UID: name, Namespace: "shop", Name: name}, Status: status, Class: class, Message: why, PodTemplate: &watchers.PodTemplate{}}
 	}
 	o := &watchers.Overview{
 		Nodes:     watchers.NodeCounts{Total: 12, Ready: 11, Cordoned: 1, Pressure: 1},

@@ -40,7 +40,7 @@ func placementFixture(zones, perZone, pods int) *watchers.Placement {
 			}
 			for j := range pods + k%5 {
 				p := &watchers.PodRow{Meta: watchers.Meta{UID: fmt.Sprintf("%s-p%d", name, j), Namespace: "shop", Name: fmt.Sprintf("web-%d-%d", k, j)}, Phase: "Running",
-					Node: name, Class: classes[(j*j+k)%len(classes)], Status: "Running", Workload: watchers.Owner{Kind: "Deployment", Name: []string{"web", "cart", "search"}[j*3/(pods+k%5)]}}
+					Node: name, Class: classes[(j*j+k)%len(classes)], Status: "Running", PodTemplate: &watchers.PodTemplate{Workload: watchers.Owner{Kind: "Deployment", Name: []string{"web", "cart", "search"}[j*3/(pods+k%5)]}}}
 				np.Pods = append(np.Pods, p)
 				np.Classes[p.Class]++
 				np.Requested = np.Requested.Add(watchers.Amount{Memory: 1 << 30, Pods: 1})
@@ -57,7 +57,7 @@ func placementFixture(zones, perZone, pods int) *watchers.Placement {
 		"0/12 nodes are available: 1 node(s) had untolerated taint {nvidia.com/gpu: true}, 11 Insufficient cpu. preemption: 0/12 nodes are available: 12 Preemption is not helpful for scheduling.",
 		"0/12 nodes are available: 12 node(s) didn't match Pod's node affinity/selector.", ""} {
 		pic.Pending = append(pic.Pending, &watchers.PodRow{Meta: watchers.Meta{UID: fmt.Sprint("pending", i), Namespace: "batch", Name: fmt.Sprintf("train-%d", i), Created: pictureNow.Add(-time.Duration(40-i) * time.Minute)},
-			Phase: "Pending", Status: "Pending", Class: watchers.PodPending, Unscheduled: why, Workload: watchers.Owner{Kind: "Job", Name: "train"}})
+			Phase: "Pending", Status: "Pending", Class: watchers.PodPending, Unscheduled: why, PodTemplate: &watchers.PodTemplate{Workload: watchers.Owner{Kind: "Job", Name: "train"}}})
 	}
 	return pic
 }
@@ -225,7 +225,9 @@ func TestPlacementDrillDown(t *testing.T) {
 	p := placementPane(t, false, placementFixture(3, 4, 9), "")
 	frameOf(p, p.env.Theme, 118, 36)
 	r := opened(t, p.Do(keymap.Enter))
-	on := func(node string) watchers.Row { return &watchers.PodRow{Node: node} }
+	on := func(node string) watchers.Row {
+		return &watchers.PodRow{Node: node, PodTemplate: &watchers.PodTemplate{}}
+	}
 	if r.View != "pods" || !r.Where.Match(on("worker-01")) || r.Where.Match(on("worker-02")) {
 		t.Errorf("a node leads to %+v", r)
 	}

@@ -21,9 +21,10 @@ func manyPods(n int) []watchers.Row {
 			Meta: watchers.Meta{UID: fmt.Sprintf("0b1c2d3e-%012d", i), Namespace: fmt.Sprintf("team-%02d", i%50), Name: fmt.Sprintf("%s-7d9f8b6c5-%05d", app, i),
 				Created: now.Add(-time.Duration(i%10_000) * time.Minute)},
 			Phase: "Running", Status: []string{"Running", "Running", "Running", "CrashLoopBackOff"}[i%4], ReadyCount: 2, ContainerCount: 2, Restarts: int32(i % 7),
-			IP: fmt.Sprintf("10.%d.%d.%d", i>>16&255, i>>8&255, i&255), Node: fmt.Sprintf("worker-%04d", i%1000), Workload: watchers.Owner{Kind: "Deployment", Name: app},
-			Requests: watchers.Amount{MilliCPU: 250, Memory: 512 << 20}, Limits: watchers.Amount{MilliCPU: 1500, Memory: 1 << 30},
-			QoS: "Burstable", ServiceAccount: app,
+			IP: fmt.Sprintf("10.%d.%d.%d", i>>16&255, i>>8&255, i&255), Node: fmt.Sprintf("worker-%04d", i%1000),
+			PodTemplate: &watchers.PodTemplate{Workload: watchers.Owner{Kind: "Deployment", Name: app},
+				Requests: watchers.Amount{MilliCPU: 250, Memory: 512 << 20}, Limits: watchers.Amount{MilliCPU: 1500, Memory: 1 << 30},
+				QoS: "Burstable", ServiceAccount: app},
 		}
 	}
 	return rows

@@ -13,7 +13,7 @@ import (
 
 func somePod(name, node, phase, status string, class PodClass) *PodRow {
 	return &PodRow{Meta: Meta{UID: name, Namespace: "shop", Name: name}, Node: node, Phase: phase, Status: status, Class: class,
-		Requests: Amount{MilliCPU: 100, Memory: 10}, Workload: Owner{"Deployment", name[:1]}}
+		PodTemplate: &PodTemplate{Requests: Amount{MilliCPU: 100, Memory: 10}, Workload: Owner{"Deployment", name[:1]}}}
 }
 
 func someNode(name, zone string) *NodeRow {

@@ -15,18 +15,21 @@ import (
 // MaxMessage bounds the messages that rows keep, in bytes; the whole text is in the object's YAML.
 const MaxMessage = 1024
 
-// Projector makes rows of objects and shares the strings that repeat between them: namespaces, nodes, images, label sets. It may
+// Projector makes rows of objects and shares the strings that repeat between them: namespaces, nodes, images, label sets, pod templates. It may
 // be used by several goroutines.
 type Projector struct {
-	mu   sync.Mutex
-	pool map[string]string
+	mu        sync.Mutex
+	pool      map[string]string
+	templates map[PodTemplate]*PodTemplate
 }
 
 // maxPool bounds the pool. When it is full it is begun anew: rows keep their strings, only less is shared.
 const maxPool = 1 << 16
 
 // NewProjector returns an empty projector.
-func NewProjector() *Projector { return &Projector{pool: map[string]string{}} }
+func NewProjector() *Projector {
+	return &Projector{pool: map[string]string{}, templates: map[PodTemplate]*PodTemplate{}}
+}
 
 // Project makes a row of a typed object, wherever that came from: an API server, etcd, or a file. A row gives itself, and a
 // cache.DeletedFinalStateUnknown gives the row of what it holds. It reports false for anything that has no typed row.
@@ -91,6 +94,20 @@ func (p *Projector) addLocked(s string) string {
 	}
 	p.pool[s] = s
 	return s
+}
+
+// template returns the template equal to t that other rows use too.
+func (p *Projector) template(t PodTemplate) *PodTemplate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c, ok := p.templates[t]; ok {
+		return c
+	}
+	if len(p.templates) >= maxPool {
+		clear(p.templates)
+	}
+	p.templates[t] = &t
+	return &t
 }
 
 func (p *Projector) meta(o *metav1.ObjectMeta) Meta {

@@ -13,32 +13,37 @@ import (
 const nodeLost = "NodeLost"
 
 func (p *Projector) pod(o *corev1.Pod) *PodRow {
-	r := &PodRow{
-		Meta:           p.meta(&o.ObjectMeta),
-		Phase:          p.share(string(o.Status.Phase)),
-		IP:             o.Status.PodIP,
-		Node:           p.share(o.Spec.NodeName),
-		NominatedNode:  p.share(o.Status.NominatedNodeName),
+	tpl := PodTemplate{
 		Owner:          p.controller(&o.ObjectMeta),
 		QoS:            p.share(string(o.Status.QOSClass)),
 		PriorityClass:  p.share(o.Spec.PriorityClassName),
 		ServiceAccount: p.share(o.Spec.ServiceAccountName),
 		InitContainers: p.containers(o.Spec.InitContainers),
 		Containers:     p.containers(o.Spec.Containers),
-		Message:        bounded(o.Status.Message),
+		Requests:       amountOf(resourcehelper.PodRequests(o, resourcehelper.PodResourcesOptions{})),
+		Limits:         amountOf(resourcehelper.PodLimits(o, resourcehelper.PodResourcesOptions{})),
 	}
 	if o.Spec.Priority != nil {
-		r.Priority = *o.Spec.Priority
+		tpl.Priority = *o.Spec.Priority
+	}
+	tpl.Workload = tpl.Owner
+	// A Deployment names its ReplicaSets after itself and the hash of the pod template.
+	if hash := o.Labels["pod-template-hash"]; tpl.Owner.Kind == "ReplicaSet" && hash != "" {
+		if name, ok := strings.CutSuffix(tpl.Owner.Name, "-"+hash); ok {
+			tpl.Workload = Owner{Kind: "Deployment", Name: p.share(name)}
+		}
+	}
+	r := &PodRow{
+		Meta:          p.meta(&o.ObjectMeta),
+		PodTemplate:   p.template(tpl),
+		Phase:         p.share(string(o.Status.Phase)),
+		IP:            o.Status.PodIP,
+		Node:          p.share(o.Spec.NodeName),
+		NominatedNode: p.share(o.Status.NominatedNodeName),
+		Message:       bounded(o.Status.Message),
 	}
 	if o.Status.StartTime != nil {
 		r.Started = o.Status.StartTime.Time
-	}
-	r.Workload = r.Owner
-	// A Deployment names its ReplicaSets after itself and the hash of the pod template.
-	if hash := o.Labels["pod-template-hash"]; r.Owner.Kind == "ReplicaSet" && hash != "" {
-		if name, ok := strings.CutSuffix(r.Owner.Name, "-"+hash); ok {
-			r.Workload = Owner{Kind: "Deployment", Name: p.share(name)}
-		}
 	}
 	for i := range o.Status.Conditions {
 		c := &o.Status.Conditions[i]
@@ -47,9 +52,6 @@ func (p *Projector) pod(o *corev1.Pod) *PodRow {
 			r.Unscheduled = p.share(bounded(c.Message))
 		}
 	}
-	r.Requests = amountOf(resourcehelper.PodRequests(o, resourcehelper.PodResourcesOptions{}))
-	r.Limits = amountOf(resourcehelper.PodLimits(o, resourcehelper.PodResourcesOptions{}))
-
 	st := podStatus(o)
 	r.Status = p.share(st.reason)
 	r.ReadyCount, r.ContainerCount, r.Restarts, r.LastRestart = st.ready, st.total, st.restarts, st.lastRestart

@@ -46,18 +46,25 @@ func (c PodClass) String() string {
 // PodRow is a pod.
 type PodRow struct {
 	Meta
+	*PodTemplate          // never nil
 	Phase          string // status.phase
 	Status         string // the STATUS column exactly as kubectl prints it: CrashLoopBackOff, Init:0/1, Terminating, ...
 	Class          PodClass
 	ReadyCount     int32
 	ContainerCount int32 // sidecars (restartable init containers) included, as kubectl counts
 	Restarts       int32
-	Priority       int32
 	LastRestart    time.Time // zero when nothing restarted
 	Started        time.Time // status.startTime: when the kubelet took it
 	IP             string
 	Node           string // empty until scheduled
 	NominatedNode  string
+	Unscheduled    string // the scheduler's message while PodScheduled is False
+	Message        string // status.message: why it was evicted, ...; of a container that fails, its waiting message
+}
+
+// PodTemplate is what the pods of a workload have in common: they share one.
+type PodTemplate struct {
+	Priority       int32
 	Owner          Owner // the controller: ReplicaSet, StatefulSet, Job, ...
 	Workload       Owner // the controller's own: a ReplicaSet of a Deployment gives the Deployment; otherwise Owner
 	QoS            string
@@ -67,8 +74,6 @@ type PodRow struct {
 	Limits         Amount // zero: no limit
 	InitContainers Names
 	Containers     Names
-	Unscheduled    string // the scheduler's message while PodScheduled is False
-	Message        string // status.message: why it was evicted, ...; of a container that fails, its waiting message
 }
 
 // NodeRow is a node.
