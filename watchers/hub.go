@@ -32,6 +32,7 @@ type Hub struct {
 	slots   slots         // places for lists
 	spaces  spaces        // what to read where all namespaces are denied
 	traffic atomic.Int64  // when something came from the server last, since epoch
+	thrift  thrift
 
 	mu      sync.Mutex
 	closed  bool
@@ -189,9 +190,11 @@ func (h *Hub) janitor(ctx context.Context) {
 			if src.refs == 0 && time.Since(src.idle) > h.opt.Grace {
 				src.stop()
 				delete(h.sources, key)
+				h.thrift.dropped(src.store.count())
 			}
 		}
 		h.mu.Unlock()
+		h.thrift.tidy(h.proj)
 		for _, src := range h.list() {
 			src.each(func(s *status) { s.set(nil) })
 		}

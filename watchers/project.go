@@ -65,6 +65,13 @@ func (p *Projector) Project(obj any) (Row, bool) {
 	return nil, false
 }
 
+// forget gives up what is shared so far: rows keep theirs, and those to come share anew.
+func (p *Projector) forget() {
+	p.mu.Lock()
+	p.pool, p.templates = map[string]string{}, map[PodTemplate]*PodTemplate{}
+	p.mu.Unlock()
+}
+
 // share returns a string equal to s that other rows use too.
 func (p *Projector) share(s string) string {
 	if s == "" {

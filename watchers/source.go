@@ -42,7 +42,7 @@ func newSource(h *Hub, key Key) *source {
 	s.status.fallback = key.Namespace == "" && !clusterScoped(key.GVR)
 	s.main = &part{src: s, namespace: key.Namespace, status: s.status, rows: wholeRows{s.store, s}}
 	s.main.slot = &ticket{slots: &h.slots, part: s.main}
-	s.store.onSync = s.status.whole
+	s.store.onSync = func(rows int) { s.status.whole(); h.thrift.listed(rows) }
 	s.status.beat(h.Health())
 	if h.cfg == nil {
 		s.status.failed("list", ErrNoKube)

@@ -26,7 +26,7 @@ type Store struct {
 	synced  bool
 	subs    map[*subscription]struct{}
 
-	onSync func() // the source's: a whole list has arrived
+	onSync func(rows int) // the source's: a whole list has arrived
 }
 
 var (
@@ -166,7 +166,7 @@ func (s *Store) Replace(list []any, _ string) error {
 	s.pokeLocked()
 	s.mu.Unlock()
 	if s.onSync != nil {
-		s.onSync()
+		s.onSync(len(list))
 	}
 	return nil
 }
@@ -244,6 +244,13 @@ func (s *Store) get(id string) (Row, bool) {
 	defer s.mu.RUnlock()
 	r, ok := s.rows[id]
 	return r, ok
+}
+
+// count is the number of rows.
+func (s *Store) count() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.rows)
 }
 
 // all returns every row, in no order.
