@@ -250,10 +250,11 @@ func (w *countingWatch) run() {
 	}
 }
 
-// pass hands events on until there are no more, and says how many there were and whether it was not we who ended it.
+// pass hands events on until there are no more, and says how many there were after the list and whether it was not we who ended it.
 func (w *countingWatch) pass() (n int, ended bool) {
 	p := w.part
 	var live time.Time // when the first event came that is not of a list's
+	ends := false      // this event ends the list
 	for ev := range w.inner.ResultChan() {
 		switch ev.Type {
 		case watch.Added, watch.Modified, watch.Deleted:
@@ -272,6 +273,7 @@ func (w *countingWatch) pass() (n int, ended bool) {
 				w.unguard()
 				p.torn.Store(0)
 				p.slot.give()
+				ends = true
 			}
 		case watch.Error:
 			err := apierrors.FromObject(ev.Object)
@@ -280,13 +282,18 @@ func (w *countingWatch) pass() (n int, ended bool) {
 				// again; as the end of a watch it resumes.
 				return n, !w.stopped()
 			}
-			if !isExpired(err) {
+			if isExpired(err) {
+				p.status.closed()
+			} else {
 				p.status.failed("watch", err)
 			}
 		}
-		n++
 		if !w.send(ev) {
 			return n, false
+		}
+		n++
+		if ends {
+			n, w.opened, ends = 0, time.Now(), false
 		}
 		if w.initial && ev.Type != watch.Added {
 			// The end of a streamed list may be a little newer than its rows, not more.

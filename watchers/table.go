@@ -115,6 +115,7 @@ func (t *table) listAndWatch(ctx context.Context) error {
 				return err
 			}
 		case isExpired(err):
+			t.part.status.closed()
 			t.rv = ""
 		case err != nil:
 			if t.faults++; statusCode(err) != 0 && statusCode(err) < 500 || t.faults > maxFaults || t.part.status.isPolling() {
