@@ -193,6 +193,9 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// Say shows a line of news, before the model runs: later it comes as a message.
+func (m *Model) Say(t views.ToastMsg) { m.say(t) }
+
 func (m *Model) say(t views.ToastMsg) {
 	d := 4 * time.Second
 	if t.Bad {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"fathom/actions/journal"
 	"fathom/cluster"
 	"fathom/internal/run"
+	"fathom/internal/safe"
 	"fathom/keymap"
 	"fathom/theme"
 	"fathom/ui"
@@ -32,9 +34,23 @@ func dashboard(ctx context.Context, f *flags) error {
 	if t := os.Getenv("TERM"); t == "dumb" || t == "" {
 		return usageError{fmt.Errorf("TERM=%q cannot show a screen; use fathom print VIEW, or set TERM to what the terminal is", t)}
 	}
+	var profiles net.Listener
+	if f.pprof != "" {
+		l, err := pprofListen(f.pprof)
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		profiles = l
+	}
 	opts := f.options()
+	if profiles != nil {
+		g := run.NewGroup(ctx, nil)
+		defer g.Stop()
+		pprofServe(g, profiles, f.log)
+	}
 	for {
-		next, err := screen(ctx, f, opts)
+		next, err := screen(ctx, f, opts, profiles)
 		if err != nil || next == "" {
 			return err
 		}
@@ -44,7 +60,7 @@ func dashboard(ctx context.Context, f *flags) error {
 }
 
 // screen runs one session on one context. next is the context to go to.
-func screen(ctx context.Context, f *flags, connect cluster.Options) (next string, err error) {
+func screen(ctx context.Context, f *flags, connect cluster.Options, profiles net.Listener) (next string, err error) {
 	if f.theme != "" && !slices.Contains(theme.Names(), f.theme) {
 		return "", usageError{fmt.Errorf("--theme %s: themes are %s", f.theme, strings.Join(theme.Names(), ", "))}
 	}
@@ -61,7 +77,8 @@ func screen(ctx context.Context, f *flags, connect cluster.Options) (next string
 	opts.ASCII = opts.ASCII || f.ascii
 	opts.NoColor = opts.NoColor || f.noColor
 	th := theme.New(opts)
-	s := term.New(ctx, term.Options{In: os.Stdin, Out: os.Stdout, NoColor: opts.NoColor, Far: overSSH(os.Getenv), StateDir: term.StateDir(os.Getenv)})
+	s := term.New(ctx, term.Options{In: os.Stdin, Out: os.Stdout, NoColor: opts.NoColor, Far: overSSH(os.Getenv),
+		NoSync: f.noSync || os.Getenv("FATHOM_NO_SYNC_OUTPUT") != "", StateDir: term.StateDir(os.Getenv)})
 	env, stop, err := wire(s.Context(), c, th, func(p run.Panic) { s.Crash(p.Name, p.Value, p.Stack) })
 	if err != nil {
 		return "", err
@@ -84,6 +101,9 @@ func screen(ctx context.Context, f *flags, connect cluster.Options) (next string
 	}
 	m := ui.New(ui.Options{Opener: opener, Keys: keys, Theme: th, Tick: tick(os.Getenv), Start: start, Namespace: f.namespace(c),
 		Now: time.Now, Mouse: f.mouse, Recover: s.CrashHere, Suspend: s.Suspend})
+	if profiles != nil {
+		m.Say(views.ToastMsg{Text: safe.Sprintf("profiles of fathom are served at %s", pprofURL(profiles))})
+	}
 	err = s.Run(m)
 	m.Close()
 	return m.Switch, err

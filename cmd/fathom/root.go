@@ -31,6 +31,9 @@ type flags struct {
 	mouse    bool
 	commands []string
 	fault    string
+	pprof    string
+	noSync   bool
+	log      io.Writer // set by options
 }
 
 func newRoot() *cobra.Command {
@@ -70,6 +73,8 @@ It shows the truth, says how old it is, and never does more than it was asked.
 	fl.BoolVar(&f.ascii, "ascii", false, "draw with ASCII characters only")
 	fl.BoolVar(&f.noColor, "no-color", false, "draw without colour (also NO_COLOR)")
 	fl.BoolVar(&f.mouse, "mouse", false, "take mouse clicks and the wheel (the terminal's own selection then needs Shift)")
+	fl.BoolVar(&f.noSync, "no-sync-output", false, "do not use synchronized output, for a terminal that does it badly (also FATHOM_NO_SYNC_OUTPUT=1)")
+	fl.StringVar(&f.pprof, "pprof", "", "serve profiles of fathom itself on a loopback address, 127.0.0.1:PORT (also with --read-only: they read nothing else)")
 	fl.StringVar(&f.fault, "fault", "", "fail in this way, for tests")
 	_ = fl.MarkHidden("fault") // fails only for a flag that does not exist
 	root.AddCommand(newPrint(f), newDoctor(f), newVersion(), newKeys(), newJournal())
@@ -101,6 +106,7 @@ func (f *flags) options() cluster.Options {
 	if file, err := term.LogFile(term.StateDir(os.Getenv)); err == nil {
 		log = file // open until the program ends: what a credential plugin says goes there
 	}
+	f.log = log
 	cluster.SilenceKlog(log)
 	return cluster.Options{Flags: f.kube, ReadOnly: f.readOnly, Etcd: f.etcd, Stderr: log}
 }
