@@ -199,10 +199,7 @@ func nodeKind() Kind {
 		Down: func(r watchers.Row) (Ref, bool) {
 			name := r.GetName()
 			return Ref{View: "pods", Namespace: AllNamespaces, Object: Object{GVR: gvr("", "v1", "nodes"), Kind: "Node", Name: name},
-				Where: &Where{Label: "node/" + name, Match: func(r watchers.Row) bool {
-					p, ok := r.(*watchers.PodRow)
-					return ok && p.Node == name
-				}}}, true
+				Where: &Where{Label: "node/" + name, Within: watchers.OnNode(name)}}, true
 		},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 
 	"fathom/keymap"
 	"fathom/theme"
@@ -17,7 +18,16 @@ func podsOf(namespace, label, selector string) (Ref, bool) {
 	if err != nil || selector == "" {
 		return Ref{}, false
 	}
-	return Ref{View: "pods", Namespace: namespace, Where: &Where{Label: label, Match: func(r watchers.Row) bool {
+	within := watchers.InNamespace(namespace)
+	if reqs, ok := sel.Requirements(); ok {
+		for _, r := range reqs {
+			if v, one := r.ValuesUnsorted(), r.Operator() == selection.Equals || r.Operator() == selection.In; one && len(v) == 1 {
+				within = watchers.Labelled(namespace, r.Key(), v[0])
+				break
+			}
+		}
+	}
+	return Ref{View: "pods", Namespace: namespace, Where: &Where{Label: label, Within: within, Match: func(r watchers.Row) bool {
 		m := watchers.MetaOf(r)
 		return m != nil && m.Namespace == namespace && sel.Matches(m.Labels)
 	}}}, true
@@ -183,6 +193,11 @@ func cronJobKind() Kind {
 			when("LAST RUN", "lastScheduleTime", func(c C) time.Time { return c.LastRun }).keep(1),
 			when("LAST SUCCESS", "lastSuccessfulTime", func(c C) time.Time { return c.LastSuccess }).keep(3),
 			word("IMAGES", "images", func(c C) string { return string(c.Images) }).keep(5).most(60),
+		},
+		Down: func(r watchers.Row) (Ref, bool) {
+			c := r.(C)
+			return Ref{View: "jobs", Namespace: c.Namespace, Where: &Where{Label: "cronjob/" + c.Name,
+				Within: watchers.OwnedBy(c.Namespace, "CronJob", c.Name)}}, true
 		},
 	}
 }

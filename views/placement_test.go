@@ -228,7 +228,7 @@ func TestPlacementDrillDown(t *testing.T) {
 	on := func(node string) watchers.Row {
 		return &watchers.PodRow{Node: node, PodTemplate: &watchers.PodTemplate{}}
 	}
-	if r.View != "pods" || !r.Where.Match(on("worker-01")) || r.Where.Match(on("worker-02")) {
+	if r.View != "pods" || !r.Where.Within.Holds(on("worker-01")) || r.Where.Within.Holds(on("worker-02")) {
 		t.Errorf("a node leads to %+v", r)
 	}
 	if r := opened(t, p.Do(keymap.YAML)); r.View != "yaml" || r.Object.Kind != "Node" || r.Object.UID != "uid-worker-01" {

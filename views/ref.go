@@ -31,6 +31,7 @@ type Object struct {
 
 // Where narrows a resource view: the pods of a node, the pods of a deployment.
 type Where struct {
-	Label string // shown in the title: "node/worker-3"
-	Match func(watchers.Row) bool
+	Label  string                  // shown in the title: "node/worker-3"
+	Within watchers.Within         // what an index can tell
+	Match  func(watchers.Row) bool // and what it cannot; nil: nothing
 }

@@ -145,10 +145,14 @@ func (p *resource) Sync() bool {
 func (p *resource) query() watchers.Query {
 	p.tag++
 	q := watchers.Query{Tag: fmt.Sprint(p.tag)}
-	where, filter, cols := p.ref.Where, p.filter, &p.tableCols
+	filter, cols := p.filter, &p.tableCols
+	var where func(watchers.Row) bool
+	if p.ref.Where != nil {
+		where, q.Within = p.ref.Where.Match, p.ref.Where.Within
+	}
 	if where != nil || !filter.IsEmpty() {
 		q.Match = func(r watchers.Row) bool {
-			if where != nil && !where.Match(r) {
+			if where != nil && !where(r) {
 				return false
 			}
 			var set watchers.Labels

@@ -99,7 +99,7 @@ func Derive[T any](h *Hub, keys []Key, every time.Duration, build func(Inputs) *
 	for _, k := range keys {
 		src := h.acquire(k)
 		d.in.srcs[k] = src
-		d.subs[src] = src.store.subscribe(d.wake)
+		d.subs[src] = src.store.subscribe(d.wake, Within{})
 	}
 	d.stop = h.start("derived", d.run)
 	return d

@@ -113,7 +113,7 @@ func TestSnapshotsAreSpacedAndIdleIsIdle(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		store := newStore(NewProjector())
 		wake := make(chan struct{}, 1)
-		sub := store.subscribe(wake)
+		sub := store.subscribe(wake, Within{})
 		var builds []time.Time
 		done := make(chan struct{})
 		urgent := make(chan struct{}, 1)
@@ -169,7 +169,7 @@ func BenchmarkProjectPod(b *testing.B) {
 func BenchmarkUpdateAndPublish50k(b *testing.B) {
 	f, store := loose(b, Options{MinPublish: time.Hour})
 	f.Close() // its builder: this goroutine builds
-	f.sub = store.subscribe(f.wake)
+	f.sub = store.subscribe(f.wake, Within{})
 	for i := range 50000 {
 		if err := store.Add(bigPod(i)); err != nil {
 			b.Fatal(err)
@@ -192,7 +192,7 @@ func BenchmarkUpdateAndPublish50k(b *testing.B) {
 func BenchmarkFullBuild50k(b *testing.B) {
 	f, store := loose(b, Options{MinPublish: time.Hour})
 	f.Close()
-	f.sub = store.subscribe(f.wake)
+	f.sub = store.subscribe(f.wake, Within{})
 	for i := range 50000 {
 		if err := store.Add(bigPod(i)); err != nil {
 			b.Fatal(err)

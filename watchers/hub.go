@@ -75,7 +75,7 @@ func (h *Hub) Open(key Key, q Query) *Feed {
 		wake: make(chan struct{}, 1), asked: make(chan struct{}, 1),
 	}
 	f.cur.Store(&Snapshot{Tag: q.Tag, State: src.status.State(), At: time.Now()})
-	f.sub = src.store.subscribe(f.wake)
+	f.sub = src.store.subscribe(f.wake, q.Within)
 	f.asked <- struct{}{} // a source that is already full is shown at once
 	f.stop = h.start("feed "+key.resource(), f.run)
 	return f

@@ -17,7 +17,7 @@ func TestBytesPerPod(t *testing.T) {
 	const n, most = 50_000, 530
 	f, store := loose(t, Options{MinPublish: time.Hour})
 	f.Close() // its builder: this goroutine builds
-	f.sub = store.subscribe(f.wake)
+	f.sub = store.subscribe(f.wake, Within{})
 	before := heapInUse()
 	for i := range n {
 		p := bigPod(i)

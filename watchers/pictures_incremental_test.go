@@ -18,7 +18,7 @@ func TestPicturesUnderChange(t *testing.T) {
 		subs := map[Key]*subscription{}
 		for _, k := range over.keys.all() {
 			in.srcs[k] = &source{store: newStore(NewProjector())}
-			subs[k] = in.srcs[k].store.subscribe(make(chan struct{}, 1))
+			subs[k] = in.srcs[k].store.subscribe(make(chan struct{}, 1), Within{})
 		}
 		put := func(k Key, r Row, gone bool) {
 			store := in.srcs[k].store

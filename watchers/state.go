@@ -45,7 +45,9 @@ type Query struct {
 	Less  func(a, b Row) int // like cmp.Compare; nil: by namespace, then name. Ties are broken by ID
 	// Sort names Less: queries of a feed with the same name order equally, so that a new filter does not sort again.
 	Sort string
-	Tag  string // copied into the snapshot, so that the UI sees which query a snapshot answers
+	// Within restricts the query to what an index has. It is fixed when the feed is opened.
+	Within Within
+	Tag    string // copied into the snapshot, so that the UI sees which query a snapshot answers
 }
 
 // Snapshot is an immutable, sorted and filtered picture of a source.

@@ -2,6 +2,7 @@ package watchers
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -25,6 +26,7 @@ type Store struct {
 	columns []TableColumn
 	synced  bool
 	subs    map[*subscription]struct{}
+	indexes map[Index]*index // those that queries ask for
 
 	onSync func(rows int) // the source's: a whole list has arrived
 }
@@ -37,6 +39,7 @@ var (
 // subscription is what one builder has yet to see of a store. Its fields belong to the store's lock.
 type subscription struct {
 	wake    chan struct{}
+	within  Within         // all it wants to know of
 	changed map[string]Row // the rows added, replaced or removed, as the builder knows them; nil: it does not
 	all     bool           // too much has changed to be told one by one
 	closed  bool
@@ -61,10 +64,13 @@ func newStore(p *Projector) *Store {
 	return &Store{projector: p, rows: map[string]Row{}, subs: map[*subscription]struct{}{}}
 }
 
-func (s *Store) subscribe(wake chan struct{}) *subscription {
-	sub := &subscription{wake: wake, changed: map[string]Row{}, all: true}
+func (s *Store) subscribe(wake chan struct{}, within Within) *subscription {
+	sub := &subscription{wake: wake, within: within, changed: map[string]Row{}, all: true}
 	s.mu.Lock()
 	s.subs[sub] = struct{}{}
+	if within.index != "" {
+		s.indexFor(within.index).users++
+	}
 	s.mu.Unlock()
 	sub.poke()
 	return sub
@@ -73,6 +79,11 @@ func (s *Store) subscribe(wake chan struct{}) *subscription {
 func (s *Store) unsubscribe(sub *subscription) {
 	s.mu.Lock()
 	delete(s.subs, sub)
+	if x := s.indexes[sub.within.index]; x != nil && !sub.closed {
+		if x.users--; x.users == 0 {
+			delete(s.indexes, x.key)
+		}
+	}
 	sub.closed, sub.changed, sub.recent = true, nil, nil
 	s.mu.Unlock()
 }
@@ -103,10 +114,7 @@ func (s *Store) Delete(obj any) error {
 	}
 	id := row.ID()
 	s.mu.Lock()
-	if old, ok := s.rows[id]; ok {
-		delete(s.rows, id)
-		s.touch(id, old)
-	}
+	s.removeLocked(id)
 	s.mu.Unlock()
 	return nil
 }
@@ -115,21 +123,45 @@ func (s *Store) setLocked(id string, row Row) {
 	old := s.rows[id]
 	s.rows[id] = row
 	if old != row {
-		s.touch(id, old)
+		for _, x := range s.indexes {
+			x.change(old, row)
+		}
+		s.touch(id, old, row)
 	}
 }
 
-// touch tells the builders of a row that is no longer what it was; old is nil for a new one. It is called with the lock held.
-func (s *Store) touch(id string, old Row) {
+func (s *Store) removeLocked(id string) {
+	old, ok := s.rows[id]
+	if !ok {
+		return
+	}
+	delete(s.rows, id)
+	for _, x := range s.indexes {
+		x.change(old, nil)
+	}
+	s.touch(id, old, nil)
+}
+
+// touch tells the builders of a row that is no longer what it was: old is nil for a new one, row for one that is gone. It is called
+// with the lock held.
+func (s *Store) touch(id string, old, row Row) {
 	for sub := range s.subs {
-		if !sub.all {
-			if _, known := sub.changed[id]; !known {
-				sub.changed[id] = old
+		if sub.all {
+			sub.poke()
+			continue
+		}
+		before := old
+		if sub.within.index != "" {
+			if before = sub.within.only(old); before == nil && !sub.within.Holds(row) {
+				continue
 			}
-			if n := len(sub.changed); n > maxDelta && n > len(s.rows)/4 {
-				sub.all = true
-				clear(sub.changed)
-			}
+		}
+		if _, known := sub.changed[id]; !known {
+			sub.changed[id] = before
+		}
+		if n := len(sub.changed); n > maxDelta && n > len(s.rows)/4 {
+			sub.all = true
+			clear(sub.changed)
 		}
 		sub.poke()
 	}
@@ -155,14 +187,15 @@ func (s *Store) Replace(list []any, _ string) error {
 				rows[id] = old // what is shown stays what it is
 				continue
 			}
-			s.touch(id, old)
+			s.touch(id, old, row)
 		}
 	}
 	for id, old := range before {
 		if _, ok := rows[id]; !ok {
-			s.touch(id, old)
+			s.touch(id, old, nil)
 		}
 	}
+	s.reindex()
 	s.pokeLocked()
 	s.mu.Unlock()
 	if s.onSync != nil {
@@ -307,11 +340,16 @@ func (s *Store) take(sub *subscription, full bool) delta {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := delta{full: full || sub.all, total: len(s.rows), columns: s.columns}
+	x := s.indexes[sub.within.index]
+	if x != nil {
+		d.total = len(x.rows[sub.within.value])
+	}
 	switch {
 	case d.full:
-		d.rows = make([]Row, 0, len(s.rows))
-		for _, r := range s.rows {
-			d.rows = append(d.rows, r)
+		if x != nil {
+			d.rows = slices.Clone(x.rows[sub.within.value])
+		} else {
+			d.rows = slices.AppendSeq(make([]Row, 0, len(s.rows)), maps.Values(s.rows))
 		}
 		sub.recent = nil
 		if sub.changed != nil {
@@ -321,7 +359,7 @@ func (s *Store) take(sub *subscription, full bool) delta {
 	case len(sub.changed) > 0:
 		d.changes = make([]change, 0, len(sub.changed))
 		for id, before := range sub.changed {
-			if after := s.rows[id]; before != after {
+			if after := sub.within.only(s.rows[id]); before != after {
 				d.changes = append(d.changes, change{before, after})
 			}
 		}
@@ -353,8 +391,7 @@ func (s *Store) replaceNamespace(namespace string, list []any) error {
 	s.synced = true
 	for id, old := range s.rows {
 		if _, ok := rows[id]; !ok && old.GetNamespace() == namespace {
-			delete(s.rows, id)
-			s.touch(id, old)
+			s.removeLocked(id)
 		}
 	}
 	for id, row := range rows {
@@ -372,8 +409,7 @@ func (s *Store) keepNamespaces(names []string) {
 	defer s.mu.Unlock()
 	for id, old := range s.rows {
 		if !slices.Contains(names, old.GetNamespace()) {
-			delete(s.rows, id)
-			s.touch(id, old)
+			s.removeLocked(id)
 		}
 	}
 }
