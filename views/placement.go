@@ -45,8 +45,11 @@ func (p *placement) Open() {
 	if p.source != nil || p.env.Hub == nil {
 		return
 	}
-	f := p.filter
-	p.source = watchers.DerivePlacement(p.env.Hub, p.ref.Namespace, func(pic *watchers.Placement) *placed { return place(pic, f) })
+	f, before := p.filter, (*placed)(nil)
+	p.source = watchers.DerivePlacement(p.env.Hub, p.ref.Namespace, func(pic *watchers.Placement) *placed {
+		before = place(pic, f, before)
+		return before
+	})
 }
 
 // Close implements Pane.
@@ -54,6 +57,14 @@ func (p *placement) Close() {
 	if p.source != nil {
 		p.source.Close()
 		p.source = nil
+	}
+}
+
+// Trim implements Trimmer: the picture is given up, where the cursor was is not.
+func (p *placement) Trim() {
+	if p.source == nil {
+		p.snap, p.pic, p.chosen = &watchers.DerivedSnapshot[placed]{}, &placed{}, true
+		p.lay.grid = newPlacedGrid(p.pic, p.lay.grid.across)
 	}
 }
 

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"slices"
 	"strings"
 
 	"fathom/watchers"
@@ -32,9 +33,10 @@ type placedZone struct {
 // placedName bounds the column of node names.
 const placedName = 24
 
-// place makes the picture of the nodes and pending pods that pass the filter. It costs one pass over nodes and pending pods.
-func place(pic *watchers.Placement, f Filter) *placed {
-	p := &placed{allNodes: pic.Nodes, allPending: len(pic.Pending), index: make(map[string]int, pic.Nodes+len(pic.Pending)), names: 8}
+// place makes the picture of the nodes and pending pods that pass the filter. It costs one pass over nodes and pending pods. before
+// is the picture made before, nil for the first: what it knows and is still true is not made again.
+func place(pic *watchers.Placement, f Filter, before *placed) *placed {
+	p := &placed{allNodes: pic.Nodes, allPending: len(pic.Pending), names: 8, nodes: make([]*watchers.NodePods, 0, pic.Nodes)}
 	for i := range pic.Zones {
 		z := &pic.Zones[i]
 		zone := placedZone{name: z.Name, from: len(p.nodes)}
@@ -42,7 +44,6 @@ func place(pic *watchers.Placement, f Filter) *placed {
 			if !f.IsEmpty() && !f.Match(nodeText(n), n.Node.Labels) {
 				continue
 			}
-			p.index["node/"+n.Node.ID()] = len(p.nodes)
 			p.nodes = append(p.nodes, n)
 			zone.requested = zone.requested.Add(n.Requested)
 			zone.allocatable = zone.allocatable.Add(n.Node.Allocatable)
@@ -62,11 +63,24 @@ func place(pic *watchers.Placement, f Filter) *placed {
 		if !f.IsEmpty() && !f.Match(pendingText(pod), pod.Labels) {
 			continue
 		}
-		p.index["pod/"+pod.ID()] = len(p.nodes) + len(p.pending)
 		p.pending = append(p.pending, pod)
 		p.classes[pod.Class]++
 	}
+	if before != nil && samePlaces(p, before) {
+		p.index = before.index
+		return p
+	}
+	p.index = make(map[string]int, p.len())
+	for i := range p.len() {
+		p.index[p.id(i)] = i
+	}
 	return p
+}
+
+// samePlaces reports whether two pictures have the same things in the same places, which is so unless nodes or pending pods come or go.
+func samePlaces(a, b *placed) bool {
+	return slices.EqualFunc(a.nodes, b.nodes, func(m, n *watchers.NodePods) bool { return m == n || m.Node.ID() == n.Node.ID() }) &&
+		slices.EqualFunc(a.pending, b.pending, func(m, n *watchers.PodRow) bool { return m == n || m.ID() == n.ID() })
 }
 
 // nodeText and pendingText are what a filter looks at: what the pane says of a node and of a pending pod.

@@ -75,7 +75,7 @@ func placementPane(t testing.TB, ascii bool, pic *watchers.Placement, filter str
 
 // show is what Sync does when the watcher has a new picture.
 func (p *placement) show(pic *watchers.Placement) {
-	p.take(&watchers.DerivedSnapshot[placed]{Gen: p.snap.Gen + 1, Value: place(pic, p.filter), State: livePart(),
+	p.take(&watchers.DerivedSnapshot[placed]{Gen: p.snap.Gen + 1, Value: place(pic, p.filter, p.pic), State: livePart(),
 		States: map[watchers.Key]watchers.State{{GVR: watchers.Nodes()}: livePart(), {GVR: watchers.Pods()}: livePart()}})
 }
 

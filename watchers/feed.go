@@ -3,7 +3,6 @@ package watchers
 import (
 	"cmp"
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,8 +152,7 @@ func (f *Feed) build() {
 	}
 	switch {
 	case d.full:
-		slices.SortFunc(d.rows, next.total)
-		f.sorted, f.sort = newOrder(d.rows), q.Sort
+		f.sorted, f.sort = newOrder(sortRows(d.rows, next.total)), q.Sort
 		next.rows = narrow(f.sorted, q.Match)
 	case requery:
 		f.sorted = amend(f.sorted, d.changes, next.total, nil)

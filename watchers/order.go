@@ -80,6 +80,44 @@ func (o order) find(r Row, total func(a, b Row) int) (int, bool) {
 	return int(o.starts[c]) + at, true
 }
 
+// sortRows sorts in place. Many rows are sorted in two halves, by two goroutines.
+func sortRows(rows []Row, total func(a, b Row) int) []Row {
+	const enough = 8 * chunkSize
+	if len(rows) < enough {
+		slices.SortFunc(rows, total)
+		return rows
+	}
+	half := len(rows) / 2
+	two(func() { slices.SortFunc(rows[:half], total) }, func() { slices.SortFunc(rows[half:], total) })
+	a, b := rows[:half], rows[half:]
+	out := make([]Row, 0, len(rows))
+	for len(a) > 0 && len(b) > 0 {
+		if total(b[0], a[0]) < 0 {
+			out, b = append(out, b[0]), b[1:]
+		} else {
+			out, a = append(out, a[0]), a[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
+
+// two runs two functions at the same time and waits for both. A panic of either is the caller's.
+func two(here, there func()) {
+	done := make(chan any, 1)
+	go func() { // it ends before we do, and its panics are ours
+		defer func() { done <- recover() }()
+		there()
+	}()
+	var failed any
+	func() {
+		defer func() { failed = cmp.Or(recover(), <-done) }()
+		here()
+	}()
+	if failed != nil {
+		panic(failed)
+	}
+}
+
 // filter returns the rows that match, in the same order. Large orders are looked through by two goroutines.
 func (o order) filter(match func(Row) bool) order {
 	const enough = 8 * chunkSize
@@ -87,20 +125,8 @@ func (o order) filter(match func(Row) bool) order {
 	if o.len() < enough {
 		return newOrder(matching(nil, o.chunks, match))
 	}
-	var tail []Row
-	done := make(chan any, 1)
-	go func() { // it ends before we do, and its panics are ours
-		defer func() { done <- recover() }()
-		tail = matching(nil, o.chunks[n/2:], match)
-	}()
-	head, failed := []Row(nil), any(nil)
-	func() {
-		defer func() { failed = cmp.Or(recover(), <-done) }()
-		head = matching(nil, o.chunks[:n/2], match)
-	}()
-	if failed != nil {
-		panic(failed)
-	}
+	var head, tail []Row
+	two(func() { head = matching(nil, o.chunks[:n/2], match) }, func() { tail = matching(nil, o.chunks[n/2:], match) })
 	return newOrder(append(head, tail...))
 }
 

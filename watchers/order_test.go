@@ -110,3 +110,18 @@ func TestFilterLooksAtEveryRow(t *testing.T) {
 		return true
 	})
 }
+
+func TestSortRows(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 7))
+	for _, n := range []int{0, 1, 2, 8*chunkSize - 1, 8 * chunkSize, 20_001} {
+		rows := make([]Row, n)
+		for i := range rows {
+			rows[i] = &PodRow{Meta: Meta{UID: fmt.Sprint(i)}, Restarts: int32(rnd.IntN(50))}
+		}
+		want := slices.Clone(rows)
+		slices.SortFunc(want, restartsThenID)
+		if !slices.Equal(sortRows(rows, restartsThenID), want) {
+			t.Errorf("%d rows are not sorted", n)
+		}
+	}
+}
