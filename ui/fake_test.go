@@ -76,6 +76,8 @@ func (p *fakePane) Do(in keymap.Intent) tea.Cmd {
 	switch in {
 	case keymap.Down:
 		p.table.Move(1)
+	case keymap.Up:
+		p.table.Move(-1)
 	case keymap.Mark:
 		p.table.ToggleMark()
 	case keymap.Enter:
@@ -115,7 +117,7 @@ func (n fakeRows) Cell(i, col int) table.Cell {
 }
 
 type fakeWorld struct {
-	t        *testing.T
+	t        testing.TB
 	th       *theme.Theme
 	now      time.Time
 	panes    []*fakePane
@@ -173,7 +175,7 @@ type screen struct {
 	w *fakeWorld
 }
 
-func newScreen(t *testing.T, w, h int, o theme.Options, start ...views.Ref) *screen {
+func newScreen(t testing.TB, w, h int, o theme.Options, start ...views.Ref) *screen {
 	t.Helper()
 	keys, err := keymap.NewDefault()
 	if err != nil {

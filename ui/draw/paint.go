@@ -16,13 +16,14 @@ type painted struct {
 	cells  []cell
 	styles map[theme.Style]uv.Style
 	runes  map[rune]string // characters outside ASCII, bounded by maxRunes
+	rows   []int           // those that differ, while painting
 	next   int             // where the next part begins when a frame goes out in parts
 }
 
 const (
 	maxRunes = 4096
-	// manyRows is how many rows must differ before a frame is looked at as one that has scrolled: looking costs a pass over the
-	// whole screen.
+	// manyRows is how many rows must differ before a frame is looked at as one that has scrolled: looking costs the renderer a pass
+	// over the whole screen.
 	manyRows = 6
 	// rowCost is the estimate, in bytes, for moving to a row and switching colours in it.
 	rowCost = 12
@@ -48,28 +49,42 @@ func (c *Canvas) Paint(buf *uv.RenderBuffer, t *theme.Theme, budget int) (done, 
 		}
 		return true, false
 	}
-	changed, cost := 0, 0
+	p.rows = p.rows[:0]
+	cost := 0
 	for y := range c.h {
 		if n := c.rowDiff(y, y); n > 0 {
-			changed++
+			p.rows = append(p.rows, y)
 			cost += n + rowCost
 		}
 	}
-	if changed == 0 {
+	if len(p.rows) == 0 {
 		return true, false
 	}
-	scrolled = changed >= manyRows
+	scrolled = len(p.rows) >= manyRows && c.moved()
 	if budget > 0 && cost > budget && !(scrolled && c.shifted(budget)) {
+		done, scrolled = false, false
 		c.paintPart(budget)
-		return false, false
+	} else {
+		done = true
+		for _, y := range p.rows {
+			c.paintRow(y)
+		}
 	}
-	for y := range c.h {
-		c.paintRow(y)
-	}
-	if scrolled {
+	if scrolled || c.endsBlank() {
 		touchAll(buf)
 	}
-	return true, scrolled
+	return done, scrolled
+}
+
+// endsBlank reports whether the last row is blank as painted. The renderer clears blank rows at the bottom together with the row
+// above them, and then counts on that one being touched.
+func (c *Canvas) endsBlank() bool {
+	for _, v := range c.paint.cells[max(0, len(c.paint.cells)-c.w):] {
+		if !v.blank() {
+			return false
+		}
+	}
+	return true
 }
 
 // paintPart paints rows until the budget is spent, at least one.
@@ -92,6 +107,19 @@ func (c *Canvas) paintPart(budget int) {
 			c.paintRow(y)
 		}
 	}
+}
+
+// moved reports whether one of three of the rows that differ stood elsewhere before, exactly as it is now.
+func (c *Canvas) moved() bool {
+	rows := c.paint.rows
+	for _, y := range [3]int{rows[len(rows)/4], rows[len(rows)/2], rows[len(rows)*3/4]} {
+		for from := range c.h {
+			if from != y && c.rowDiff(y, from) == 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // shifted reports whether most rows have moved by the same number of lines, so that the change costs no more than budget.

@@ -116,7 +116,7 @@ func (s *Screen) draw(m Model) {
 		return
 	}
 	s.next = now.Add(minGap)
-	b := s.paint.frame(func(cells *uv.RenderBuffer) (Frame, bool) { return m.Paint(cells, budget) })
+	b := s.paint.Frame(func(cells *uv.RenderBuffer) (Frame, bool) { return m.Paint(cells, budget) })
 	s.whole = false
 	if len(b) == 0 {
 		return

@@ -17,9 +17,9 @@ type Frame struct {
 	Mouse            bool   // clicks and the wheel are wanted
 }
 
-// painter turns frames into the bytes that bring the terminal from one to the next. It writes nowhere: what it has to say is
+// Painter turns frames into the bytes that bring the terminal from one to the next. It writes nowhere: what it has to say is
 // collected in buf. The modes it sets are those of Bubble Tea's own renderer.
-type painter struct {
+type Painter struct {
 	env     []string
 	profile colorprofile.Profile
 	tabs    bool // the terminal's tab stops can be used
@@ -29,21 +29,21 @@ type painter struct {
 	cells *uv.RenderBuffer
 	w, h  int
 	last  Frame
-	first bool // nothing was drawn since enter
 	sync  bool // the terminal has synchronized output
 }
 
-func newPainter(profile colorprofile.Profile, tabs bool) *painter {
-	return &painter{env: os.Environ(), profile: profile, tabs: tabs, cells: uv.NewRenderBuffer(0, 0)}
+// NewPainter makes a painter for a terminal that can show the colours of profile, and whose tab stops can be used if tabs.
+func NewPainter(profile colorprofile.Profile, tabs bool) *Painter {
+	return &Painter{env: os.Environ(), profile: profile, tabs: tabs, cells: uv.NewRenderBuffer(0, 0)}
 }
 
 // requestSync asks whether the terminal has synchronized output (DECRQM 2026). Where the question itself is printed, as by Terminal.app
 // up to macOS 14, the frame that follows wipes it out: it is asked before the first one.
 const requestSync = ansi.RequestModeSynchronizedOutput
 
-// enter takes the terminal: the alternate screen, keys that can be told apart, pastes in brackets. ask adds the question about
-// synchronized output.
-func (p *painter) enter(w, h int, ask bool) {
+// Enter takes the terminal: the alternate screen, keys that can be told apart, pastes in brackets. ask adds the question about
+// synchronized output. The bytes that do it are valid until the next call.
+func (p *Painter) Enter(w, h int, ask bool) []byte {
 	p.buf.Reset()
 	scr := uv.NewTerminalRenderer(&p.buf, p.env)
 	scr.SetColorProfile(p.profile)
@@ -60,12 +60,13 @@ func (p *painter) enter(w, h int, ask bool) {
 		_, _ = scr.WriteString(requestSync)
 	}
 	_ = scr.Flush() // into buf: it cannot fail
-	p.scr, p.first, p.last = scr, true, Frame{}
+	p.scr, p.last = scr, Frame{}
 	p.resize(w, h)
+	return p.buf.Bytes()
 }
 
 // leave gives the terminal back, and returns what does it.
-func (p *painter) leave() string {
+func (p *Painter) leave() string {
 	if p.scr == nil {
 		return ""
 	}
@@ -84,18 +85,18 @@ func (p *painter) leave() string {
 }
 
 // resize makes the next frame a whole one of this size.
-func (p *painter) resize(w, h int) {
+func (p *Painter) resize(w, h int) {
 	p.w, p.h = max(w, 0), max(h, 0)
 	p.scr.Resize(p.w, p.h)
 	p.scr.Erase()
 }
 
 // erase makes the next frame a whole one.
-func (p *painter) erase() { p.scr.Erase() }
+func (p *Painter) erase() { p.scr.Erase() }
 
-// frame renders what paint puts into the cells, and returns the bytes, which are valid until the next call; none when the terminal
-// shows it already. whole frames are those after enter, resize and erase.
-func (p *painter) frame(paint func(*uv.RenderBuffer) (f Frame, scrolled bool)) []byte {
+// Frame renders what paint puts into the cells, and returns the bytes, which are valid until the next call; none when the terminal
+// shows it already. whole frames are those after Enter, resize and erase.
+func (p *Painter) Frame(paint func(*uv.RenderBuffer) (f Frame, scrolled bool)) []byte {
 	p.buf.Reset()
 	f, scrolled := paint(p.cells)
 	p.scr.SetScrollOptim(scrolled)
@@ -138,13 +139,13 @@ func (p *painter) frame(paint func(*uv.RenderBuffer) (f Frame, scrolled bool)) [
 	if p.sync {
 		out = append(out, ansi.ResetModeSynchronizedOutput...)
 	}
-	p.first, p.last = false, f
+	p.last = f
 	return out
 }
 
 // ask is the request for a cursor position report. A report from the first row looks like a key (F3 with modifiers), so the cursor is moved
 // away from there.
-func (p *painter) ask() string {
+func (p *Painter) ask() string {
 	p.buf.Reset()
 	if _, y := p.scr.Position(); y <= 0 && !p.last.Cursor {
 		p.scr.MoveTo(0, max(p.h-1, 0))

@@ -61,7 +61,7 @@ type Screen struct {
 
 	// What draws. Held by the event loop while it draws, so whoever must not hang with it does not take it.
 	mu      sync.Mutex
-	paint   *painter
+	paint   *Painter
 	pace    pace
 	away    bool      // the terminal is not ours: suspended, or ended
 	whole   bool      // a whole frame is wanted, whether the model has news or not
@@ -97,7 +97,7 @@ func (s *Screen) Run(model Model) error {
 	if s.saved, err = xterm.GetState(s.o.In.Fd()); err != nil {
 		return fmt.Errorf("reading the modes of the terminal: %w", err)
 	}
-	s.paint = newPainter(profile, s.saved.Oflag&unix.TABDLY == unix.TAB0)
+	s.paint = NewPainter(profile, s.saved.Oflag&unix.TABDLY == unix.TAB0)
 	if s.o.Far {
 		s.pace.start()
 	}

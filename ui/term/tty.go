@@ -39,9 +39,8 @@ func (s *Screen) take() error {
 	if ask {
 		s.askedAt = time.Now()
 	}
-	s.paint.enter(w, h, ask)
+	_, _ = o.Write(s.paint.Enter(w, h, ask))
 	s.pace.reset()
-	_, _ = o.Write(s.paint.buf.Bytes())
 	s.away, s.whole = false, true
 	return nil
 }
