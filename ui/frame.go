@@ -114,6 +114,9 @@ func stateSpans(s watchers.State, th *theme.Theme, now time.Time, room int) []dr
 	switch s.Phase {
 	case watchers.Live:
 		glyph, style, word = g.Good, theme.Good, "live"
+		if s.Why != "" { // true, but not the whole truth: some namespaces only, or no watch
+			word += ": " + s.Why
+		}
 	case watchers.Connecting:
 		glyph, style, word = g.Pending, theme.Info, "connecting"
 		if s.Loaded > 0 {

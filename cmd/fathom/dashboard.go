@@ -126,7 +126,9 @@ func wire(ctx context.Context, c *cluster.Cluster, th *theme.Theme, onPanic func
 	g := run.NewGroup(ctx, onPanic)
 	env := &views.Env{Cluster: c, Theme: th, Group: g, Now: time.Now}
 	if k := c.Kube(); k != nil {
-		hub, err := watchers.NewHub(g, k.Config(), watchers.Options{MinPublish: tick(os.Getenv)})
+		hub, err := watchers.NewHub(g, k.Config(), watchers.Options{
+			MinPublish: tick(os.Getenv), FallbackNamespaces: []string{c.Identity().Namespace},
+		})
 		if err != nil {
 			g.Stop()
 			return nil, nil, err
