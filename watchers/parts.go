@@ -150,7 +150,7 @@ func (u *union) state(own State) State {
 	case Connecting:
 		out.Loaded = loaded
 	case Live:
-		out.Why = unionNote(names, len(parts), total)
+		out.Why = unionNote(u.src.key.GVR.Resource, names, len(parts), total)
 	}
 	return out
 }
@@ -165,7 +165,7 @@ func worse(a, b State) bool {
 }
 
 // unionNote says which namespaces are shown of how many.
-func unionNote(names []string, tried, total int) string {
+func unionNote(resource string, names []string, tried, total int) string {
 	const some = 3
 	n, list := len(names), strings.Join(names[:min(some, len(names))], ", ")
 	if n > some {
@@ -174,7 +174,7 @@ func unionNote(names []string, tried, total int) string {
 	if total > tried {
 		list += fmt.Sprintf(" (%d of %d namespaces tried)", tried, total)
 	}
-	return "only " + list + ": may not list in all namespaces"
+	return "only " + list + ": may not list " + resource + " in all namespaces"
 }
 
 // wholeRows is the store as the part of all namespaces sees it.

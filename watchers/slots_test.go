@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -156,7 +155,7 @@ func TestThreeListsAtOnce(t *testing.T) {
 
 	release = hold()
 	for _, ch := range events { // every watch ends
-		ch <- event("ERROR", metav1.Status{Code: 410, Reason: metav1.StatusReasonExpired, Status: "Failure"})
+		ch <- expired()
 	}
 	within(t, report, full)
 	eventually(t, feeds[11], "says that it waits", func(s *Snapshot) bool { return s.State.Phase == Stale && s.Len() == 2 })

@@ -133,7 +133,11 @@ func (t *table) listAndWatch(ctx context.Context) error {
 func (t *table) list(ctx context.Context) error {
 	p := t.part
 	list, rv, err := p.list(ctx, func(ctx context.Context, opt metav1.ListOptions) (page, error) {
-		body, err := t.request(&opt).Do(ctx).Raw()
+		res := t.request(&opt).Do(ctx)
+		if err := res.Error(); err != nil { // Raw's error lacks what the server has said
+			return page{}, err
+		}
+		body, err := res.Raw()
 		if err != nil {
 			return page{}, err
 		}
