@@ -19,6 +19,7 @@ type Catalog struct {
 	special   []special
 	resources atomic.Pointer[cluster.Resources] // nil until discovery has answered
 	recent    []string                          // namespaces, the newest first
+	only      string                            // see Only
 	identity  identityCache
 }
 
@@ -28,8 +29,12 @@ type special struct {
 	aliases []string
 	help    string
 	object  bool // needs an object, so it cannot be opened by name alone
+	wide    bool // a picture of the whole cluster: of one namespace only when that is named
 	open    func(*Env, Ref) (Pane, error)
 }
+
+// Only makes a namespace the one that pictures of the whole cluster show when none is named: the one fathom was started with.
+func (c *Catalog) Only(namespace string) { c.only = namespace }
 
 // NewCatalog makes the catalog and starts discovery in the background.
 func NewCatalog(env *Env, namespace string) *Catalog {
@@ -124,6 +129,9 @@ func (c *Catalog) Resolve(line, namespace string) (Ref, error) {
 			return Ref{}, fmt.Errorf("view %q shows one object: select it in its list and press the key for it", name)
 		}
 		r.View = sp.name
+		if sp.wide {
+			r.Namespace = c.only
+		}
 	default:
 		view, err := c.resourceView(name)
 		if err != nil {

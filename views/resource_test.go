@@ -63,3 +63,18 @@ func TestAwait(t *testing.T) {
 		t.Errorf("%d rows right after the wait", p.snap.Len())
 	}
 }
+
+// Pictures of the whole cluster are not cut to the current namespace: a node's requests would be those of a part of its pods.
+func TestWideViews(t *testing.T) {
+	c := &Catalog{kinds: Typed(), special: specials()}
+	for _, x := range []struct{ line, only, want string }{
+		{"placement", "", AllNamespaces}, {"overview", "", AllNamespaces}, {"placement shop", "", "shop"}, {"pods", "", "default"},
+		{"overview", "shop", "shop"}, {"overview -A", "shop", AllNamespaces}, {"pods -A", "", AllNamespaces},
+	} {
+		c.Only(x.only)
+		r, err := c.Resolve(x.line, "default")
+		if err != nil || r.Namespace != x.want {
+			t.Errorf(":%s, started with -n %q, shows namespace %q (%v), want %q", x.line, x.only, r.Namespace, err, x.want)
+		}
+	}
+}

@@ -3,10 +3,10 @@ package views
 // specials are the views that are not one resource, in the order the palette shows them.
 func specials() []special {
 	return []special{
-		{name: "overview", aliases: []string{"ov", "pulse", "pulses", "pu"}, help: "the condition of the cluster", open: newOverview},
+		{name: "overview", aliases: []string{"ov", "pulse", "pulses", "pu"}, help: "the condition of the cluster", wide: true, open: newOverview},
 		{name: "members", aliases: []string{"etcd", "raft", "member"}, help: "etcd members and Raft", open: newMembers},
 		{name: "keys", aliases: []string{"key"}, help: "etcd keys as a tree", open: newKeys},
-		{name: "placement", aliases: []string{"place", "pl"}, help: "pods on nodes, by zone", open: newPlacement},
+		{name: "placement", aliases: []string{"place", "pl"}, help: "pods on nodes, by zone", wide: true, open: newPlacement},
 		{name: "contexts", aliases: []string{"ctx", "context"}, help: "contexts of the kubeconfig", open: newContexts},
 		{name: "logs", object: true, open: newLogs},
 		{name: "logs-previous", object: true, open: newLogs},

@@ -87,6 +87,7 @@ func screen(ctx context.Context, f *flags, connect cluster.Options, profiles net
 	env.Crashed = s.CrashHere
 	env.Clipboard = !overSSH(os.Getenv)
 	cat := views.NewCatalog(env, f.namespace(c))
+	cat.Only(f.given())
 	start, err := f.start(s.Context(), cat, c)
 	if err != nil {
 		return "", err
@@ -146,14 +147,19 @@ func wire(ctx context.Context, c *cluster.Cluster, th *theme.Theme, onPanic func
 	return env, g.Stop, nil
 }
 
+// given is the namespace that was asked for with -n; empty: none, or all of them.
+func (f *flags) given() string {
+	if f.allNS || f.kube.Namespace == nil {
+		return ""
+	}
+	return *f.kube.Namespace
+}
+
 // start are the views to open first.
 func (f *flags) start(ctx context.Context, cat *views.Catalog, c *cluster.Cluster) ([]views.Ref, error) {
 	commands := f.commands
 	if len(commands) == 0 {
-		commands = []string{"overview -A"} // whether the cluster is all right is not a question of one namespace
-		if f.kube.Namespace != nil && *f.kube.Namespace != "" {
-			commands = []string{"overview"}
-		}
+		commands = []string{"overview"}
 	}
 	if len(commands) > 2 {
 		return nil, usageError{fmt.Errorf("-c was given %d times; two panes fit", len(commands))}
