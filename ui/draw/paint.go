@@ -25,8 +25,9 @@ const (
 	// manyRows is how many rows must differ before a frame is looked at as one that has scrolled: looking costs the renderer a pass
 	// over the whole screen.
 	manyRows = 6
-	// rowCost is the estimate, in bytes, for moving to a row and switching colours in it.
-	rowCost = 12
+	// rowCost and styleCost are estimates, in bytes, for moving to a row and for another style in it.
+	rowCost   = 10
+	styleCost = 8
 )
 
 // Paint brings buf to what is drawn on the canvas. Only the cells that differ from the last Paint are set; the whole buffer is,
@@ -35,7 +36,8 @@ const (
 //
 // budget bounds the bytes that the changes will cost on a line, by estimate; 0 means no bound. When they would cost more, and
 // have not merely scrolled, a part is painted: the last row, where a prompt is, and then rows in turn from where the part before
-// ended. done is false then, and the rest is painted by the next call, with whatever the canvas shows by then.
+// ended. done is false then, and the rest is painted by the next call, with whatever the canvas shows by then. A budget below 0
+// paints the last row only.
 func (c *Canvas) Paint(buf *uv.RenderBuffer, t *theme.Theme, budget int) (done, scrolled bool) {
 	p := &c.paint
 	if p.buf != buf || p.theme != t || p.w != c.w || p.h != c.h || buf.Width() != c.w || buf.Height() != c.h {
@@ -52,16 +54,16 @@ func (c *Canvas) Paint(buf *uv.RenderBuffer, t *theme.Theme, budget int) (done, 
 	p.rows = p.rows[:0]
 	cost := 0
 	for y := range c.h {
-		if n := c.rowDiff(y, y); n > 0 {
+		if n := c.rowBytes(y, y); n > 0 {
 			p.rows = append(p.rows, y)
-			cost += n + rowCost
+			cost += n
 		}
 	}
 	if len(p.rows) == 0 {
 		return true, false
 	}
 	scrolled = len(p.rows) >= manyRows && c.moved()
-	if budget > 0 && cost > budget && !(scrolled && c.shifted(budget)) {
+	if budget != 0 && cost > budget && !(scrolled && c.shifted(budget)) {
 		done, scrolled = false, false
 		c.paintPart(budget)
 	} else {
@@ -87,23 +89,22 @@ func (c *Canvas) endsBlank() bool {
 	return true
 }
 
-// paintPart paints rows until the budget is spent, at least one.
+// paintPart paints rows until the budget is spent. A last row that has changed is always painted, and goes first.
 func (c *Canvas) paintPart(budget int) {
 	p := &c.paint
 	last := c.h - 1
-	if n := c.rowDiff(last, last); n > 0 {
-		budget -= n + rowCost
+	if n := c.rowBytes(last, last); n > 0 {
+		budget -= n
 		c.paintRow(last)
 	}
 	for range c.h {
-		y := p.next % c.h
-		n := c.rowDiff(y, y)
-		if n > 0 && budget <= 0 {
+		if budget <= 0 {
 			return
 		}
+		y := p.next % c.h
 		p.next = y + 1
-		if n > 0 {
-			budget -= n + rowCost
+		if n := c.rowBytes(y, y); n > 0 {
+			budget -= n
 			c.paintRow(y)
 		}
 	}
@@ -114,7 +115,7 @@ func (c *Canvas) moved() bool {
 	rows := c.paint.rows
 	for _, y := range [3]int{rows[len(rows)/4], rows[len(rows)/2], rows[len(rows)*3/4]} {
 		for from := range c.h {
-			if from != y && c.rowDiff(y, from) == 0 {
+			if first, end := c.rowDiff(y, from); from != y && first == end {
 				return true
 			}
 		}
@@ -128,13 +129,11 @@ func (c *Canvas) shifted(budget int) bool {
 		for _, by := range [2]int{k, -k} {
 			cost := 0
 			for y := 0; y < c.h && cost <= budget; y++ {
-				n := c.rowDiff(y, y)
+				n := c.rowBytes(y, y)
 				if from := y + by; n > 0 && from >= 0 && from < c.h {
-					n = min(n, c.rowDiff(y, from))
+					n = min(n, c.rowBytes(y, from))
 				}
-				if n > 0 {
-					cost += n + rowCost
-				}
+				cost += n
 			}
 			if cost <= budget {
 				return true
@@ -144,8 +143,8 @@ func (c *Canvas) shifted(budget int) bool {
 	return false
 }
 
-// rowDiff is the number of cells between the first and the last in which row y differs from row from as it was painted.
-func (c *Canvas) rowDiff(y, from int) int {
+// rowDiff is the first cell in which row y differs from row from as it was painted, and the one after the last.
+func (c *Canvas) rowDiff(y, from int) (first, end int) {
 	a, b := c.cells[y*c.w:(y+1)*c.w], c.paint.cells[from*c.w:(from+1)*c.w]
 	i, j := 0, c.w
 	for i < j && a[i] == b[i] {
@@ -154,31 +153,40 @@ func (c *Canvas) rowDiff(y, from int) int {
 	for j > i && a[j-1] == b[j-1] {
 		j--
 	}
-	return j - i
+	return i, j
+}
+
+// rowBytes estimates what it costs to make row y of what row from shows; 0 when they are the same.
+func (c *Canvas) rowBytes(y, from int) int {
+	first, end := c.rowDiff(y, from)
+	if first == end {
+		return 0
+	}
+	n := rowCost + end - first
+	for row, x := c.cells[y*c.w:(y+1)*c.w], first+1; x < end; x++ {
+		if row[x].style != row[x-1].style {
+			n += styleCost
+		}
+	}
+	return n
 }
 
 // paintRow sets the cells of one row that differ.
 func (c *Canvas) paintRow(y int) {
 	p := &c.paint
 	row, old := c.cells[y*c.w:(y+1)*c.w], p.cells[y*c.w:(y+1)*c.w]
-	n := c.rowDiff(y, y)
-	if n == 0 {
+	first, end := c.rowDiff(y, y)
+	if first == end {
 		return
 	}
 	line := p.buf.Lines[y]
-	first, last := -1, 0
-	for x := range row {
-		if row[x] == old[x] {
-			continue
+	for x := first; x < end; x++ {
+		if row[x] != old[x] {
+			line[x] = p.cell(&row[x])
 		}
-		if first < 0 {
-			first = x
-		}
-		last = x
-		line[x] = p.cell(&row[x])
 	}
-	copy(old, row)
-	p.buf.TouchLine(first, y, last-first+1)
+	copy(old[first:end], row[first:end])
+	p.buf.TouchLine(first, y, end-first)
 }
 
 // cell is a cell as the renderer wants it.

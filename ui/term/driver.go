@@ -14,8 +14,8 @@ type Model interface {
 	// Dirty reports whether a frame drawn now would show something else than the last one.
 	Dirty() bool
 	// Paint draws the newest state into the cells and touches those that it changes. When the changes would cost more than budget bytes
-	// on the line, by estimate, it may paint a part; then it stays dirty. A budget of 0 is no bound. moved reports that lines may
-	// have moved as a whole, and that all of them are touched.
+	// on the line, by estimate, it may paint a part; then it stays dirty. A budget of 0 is no bound, one below 0 is for the last row
+	// only. moved reports that lines may have moved as a whole, and that all of them are touched.
 	Paint(cells *uv.RenderBuffer, budget int) (f Frame, moved bool)
 }
 
@@ -93,14 +93,15 @@ func (s *Screen) draw(m Model) {
 		return
 	}
 	now := time.Now()
-	if s.out.Load().busy() { // drained comes
+	out := s.out.Load()
+	if out.busy() { // drained comes
 		return
 	}
-	if !s.pace.on && s.out.Load().stalled() > stallMax {
+	if !s.pace.on && out.stalled() > stallMax {
 		s.pace.start() // a slow line that is no SSH connection
 	}
-	ok, budget := s.pace.room(now)
-	if !ok {
+	budget := s.pace.room(now)
+	if budget == lastRow && s.whole {
 		return // an answer comes, or a tick finds that the terminal is deaf
 	}
 	if wait := s.next.Sub(now); wait > 0 {
@@ -121,9 +122,9 @@ func (s *Screen) draw(m Model) {
 	if len(b) == 0 {
 		return
 	}
-	_, _ = s.out.Load().Write(b)
+	_, _ = out.Write(b)
 	if s.pace.wrote(len(b), now) {
-		_, _ = s.out.Load().Write([]byte(s.paint.ask()))
+		_, _ = out.Write([]byte(s.paint.ask()))
 	}
 }
 

@@ -23,8 +23,7 @@ type output struct {
 	notify  bool   // somebody waits for all of it to be written
 	stop    bool   // write nothing more
 	failed  error
-	cut     bool // something was left out, perhaps in the middle of a sequence
-	handed  int64
+	cut     bool          // something was left out, perhaps in the middle of a sequence
 	blocked time.Duration // the longest time that the terminal took nothing, since it was last asked for
 
 	drained func() // called by the goroutine once everything is written after busy said that it was not
@@ -54,7 +53,6 @@ func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	if o.failed == nil && !o.stop {
 		o.buf = append(o.buf, p...)
-		o.handed += int64(len(p))
 	}
 	o.mu.Unlock()
 	select {
@@ -73,13 +71,6 @@ func (o *output) busy() bool {
 	}
 	o.notify = true
 	return true
-}
-
-// total is how many bytes were handed over in all.
-func (o *output) total() int64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.handed
 }
 
 // stalled is the longest time that the terminal has taken nothing since the last call.

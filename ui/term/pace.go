@@ -12,12 +12,13 @@ import "time"
 type pace struct {
 	on     bool // the terminal is asked, and the window holds
 	window int64
-	sent   int64 // bytes handed to the output so far
-	asked  int64 // sent, when the terminal was last asked
-	acked  int64 // bytes the terminal has read for certain
-	asks   []ask // unanswered, the oldest first
-	best   time.Duration
-	ever   bool // it has answered before
+	sent   int64         // bytes handed to the output so far
+	asked  int64         // sent, when the terminal was last asked
+	acked  int64         // bytes the terminal has read for certain
+	asks   []ask         // unanswered, the oldest first
+	cut    int64         // sent, when the window was last made smaller
+	best   time.Duration // the shortest time to an answer
+	ever   bool          // it has answered before
 }
 
 type ask struct {
@@ -27,16 +28,18 @@ type ask struct {
 
 const (
 	startWindow = 16 << 10
-	minWindow   = 2 << 10
+	minWindow   = 4 << 10
+	minPart     = 2 << 10
 	maxWindow   = 256 << 10
 	askEvery    = 1 << 10 // bytes between two questions
-	// queueing is how long a frame may wait in a queue on its way.
-	queueing = 100 * time.Millisecond
+	// queueing is how long a frame may wait in a queue on its way, unless the line is so far that a third of the best time is more.
+	queueing = 60 * time.Millisecond
 	// deaf is after how long without an answer a terminal counts as one that does not answer; silent, one that once did.
 	deaf   = 3 * time.Second
 	silent = 15 * time.Second
-	// noBudget is a frame of any size.
+	// noBudget is a frame of any size; lastRow one of nothing but the last row, where a prompt is: what is typed does not wait.
 	noBudget = 0
+	lastRow  = -1
 )
 
 func (p *pace) start() {
@@ -48,10 +51,10 @@ func (p *pace) start() {
 // reset forgets what is on its way: the terminal was given back meanwhile.
 func (p *pace) reset() { p.acked, p.asked, p.asks = p.sent, p.sent, nil }
 
-// room reports whether a frame may be drawn now, and how many bytes it should not exceed: 0 is any number.
-func (p *pace) room(now time.Time) (ok bool, budget int) {
+// room is how many bytes a frame drawn now should not exceed: noBudget, lastRow or a number.
+func (p *pace) room(now time.Time) (budget int) {
 	if !p.on {
-		return true, noBudget
+		return noBudget
 	}
 	if len(p.asks) > 0 {
 		limit := deaf
@@ -60,18 +63,18 @@ func (p *pace) room(now time.Time) (ok bool, budget int) {
 		}
 		if now.Sub(p.asks[0].at) > limit {
 			p.on, p.asks = false, nil
-			return true, noBudget
+			return noBudget
 		}
 	}
 	free := p.window - (p.sent - p.acked)
 	if len(p.asks) == 0 {
 		free = p.window // what was not asked about is not waited for
 	}
-	if free < minWindow/2 {
-		return false, 0
+	if free < minPart/2 {
+		return lastRow
 	}
-	// Half the window at a time: its answer comes while the other half is on its way.
-	return true, int(min(free, max(p.window/2, minWindow)))
+	// A quarter of the window at a time: its answer comes while the rest is on its way.
+	return int(min(free, max(p.window/4, minPart)))
 }
 
 // wrote notes that n bytes were handed over, and says whether to ask the terminal behind them.
@@ -98,10 +101,11 @@ func (p *pace) answered(now time.Time) bool {
 	if p.best == 0 || took < p.best {
 		p.best = took
 	}
-	if took > p.best+queueing {
-		p.window = max(minWindow, p.window*3/4)
-	} else {
-		p.window = min(maxWindow, p.window+minWindow)
+	switch {
+	case took <= p.best+max(queueing, p.best/3):
+		p.window = min(maxWindow, p.window+askEvery)
+	case a.pos > p.cut: // once for all that was on its way: its answers are all late
+		p.window, p.cut = max(minWindow, p.window*2/3), p.sent
 	}
 	return true
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/colorprofile"
+	uv "github.com/charmbracelet/ultraviolet"
 
 	"fathom/internal/pty"
 	"fathom/internal/safe"
@@ -59,6 +59,12 @@ func TestTheTerminalShowsWhatWasDrawn(t *testing.T) {
 						}
 					}
 					budget := []int{0, 0, 100, 600}[r.IntN(4)]
+					if r.IntN(10) == 0 { // the last row, and the rest later
+						screen.Write(paint.Frame(func(b *uv.RenderBuffer) (f Frame, moved bool) {
+							_, moved = canvas.Paint(b, th, -1)
+							return Frame{}, moved
+						}))
+					}
 					for done := false; !done; {
 						screen.Write(paint.Frame(func(b *uv.RenderBuffer) (f Frame, moved bool) {
 							done, moved = canvas.Paint(b, th, budget)
