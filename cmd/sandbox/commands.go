@@ -55,7 +55,7 @@ it listens on the loopback address and keeps its files in one directory; when
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(a.up(), a.down(), a.status(), a.wait(), a.env(), a.leader(), a.load(), a.churn())
+	root.AddCommand(a.up(), a.down(), a.status(), a.wait(), a.env(), a.leader(), a.load(), a.churn(), a.count(), a.kubectl())
 	root.AddCommand(a.faults()...)
 	for _, c := range root.Commands() {
 		c.Args = asUsage(c.Args)
@@ -99,6 +99,7 @@ func (a *app) up() *cobra.Command {
 	f.BoolVar(&spec.Encrypt, "encrypt", false, "encrypt Secrets at rest (secretbox)")
 	f.BoolVar(&spec.Fsync, "fsync", false, "let etcd fsync its log; off by default, the data dies with the sandbox anyway")
 	f.Int64Var(&spec.QuotaBytes, "quota-bytes", 0, "etcd's backend quota in bytes; 0 means etcd's default (2 GiB)")
+	f.BoolVar(&spec.Lean, "lean", false, "let the components take less memory and more processor time")
 	return cmd
 }
 

@@ -101,6 +101,14 @@ func Start(t testing.TB, args ...string) *Cluster {
 	return c
 }
 
+// At is a sandbox that runs already, in a folder of its user's; it goes on after the test.
+func At(t testing.TB, dir string) *Cluster {
+	t.Helper()
+	c := &Cluster{Dir: dir, bin: Binary(t, "fathom-sandbox")}
+	c.Run(t, "wait")
+	return c
+}
+
 // removeAll removes a folder that a dying process may still be writing to.
 func removeAll(t testing.TB, dir string) {
 	for i := 0; ; i++ {

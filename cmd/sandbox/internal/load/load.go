@@ -1,25 +1,19 @@
 package load
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"net/netip"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"fathom/cmd/sandbox/internal/controlplane"
@@ -31,13 +25,16 @@ type Options struct {
 	Nodes, Pods int
 	Spec        *controlplane.Spec
 	EtcdTLS     *tls.Config
-	// Pause ends the controller manager and returns what brings it back.
+	// Leader is the client address of the etcd member that leads: others only
+	// pass writes on to it.
+	Leader string
+	// Pause ends the controllers and returns what brings them back.
 	Pause func(context.Context) (resume func() error, err error)
 	Say   func(format string, args ...any)
 }
 
-// parallel is how many requests are under way at once.
-const parallel = 32
+// parallel is how many requests to the API server are under way at once.
+const parallel = 16
 
 // maxPerNode is the nodes' pod capacity less the daemons'.
 const maxPerNode = 100
@@ -53,18 +50,14 @@ func Run(ctx context.Context, client kubernetes.Interface, o Options) error {
 		return fmt.Errorf("--pods %d do not fit on --nodes %d: a node takes %d", o.Pods, o.Nodes, maxPerNode)
 	}
 	l := &loader{client: client, o: o, began: time.Now()}
-	if err := l.nodes(ctx); err != nil {
-		return err
-	}
-	if o.Pods == 0 {
-		return nil
-	}
-	// The replica set controller would fill the replica sets before we do.
+	// The replica set controller would fill the replica sets before we do; the
+	// scheduler and the simulated kubelets have nothing to do yet, and would
+	// look at every object as it comes.
 	resume, err := o.Pause(ctx)
 	if err != nil {
 		return err
 	}
-	err = l.pods(ctx)
+	err = l.all(ctx)
 	if rerr := resume(); err == nil {
 		err = rerr
 	}
@@ -79,22 +72,41 @@ type loader struct {
 	o      Options
 	began  time.Time
 	placed []*corev1.Node
+	put    atomic.Int64
 }
 
 func (l *loader) say(format string, args ...any) {
 	l.o.Say("%s (%.1fs)", fmt.Sprintf(format, args...), time.Since(l.began).Seconds())
 }
 
+func (l *loader) all(ctx context.Context) error {
+	if l.o.Pods > 0 {
+		if err := l.namespaces(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.nodes(ctx); err != nil {
+		return err
+	}
+	if l.o.Pods == 0 {
+		return nil
+	}
+	return l.pods(ctx)
+}
+
 func (l *loader) nodes(ctx context.Context) error {
-	var g errgroup.Group
+	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
-	for _, n := range fleet.Load(l.o.Nodes, l.o.Spec.Zones) {
+	for i, n := range fleet.Load(l.o.Nodes, l.o.Spec.Zones) {
+		obj := n.Object(l.o.Spec.KubeletPort, time.Now())
+		obj.Labels[fleet.LoadLabel] = "true"
+		obj.Spec.PodCIDR = podRange(i)
+		obj.Spec.PodCIDRs = []string{obj.Spec.PodCIDR}
+		l.placed = append(l.placed, obj)
 		g.Go(func() error {
-			obj := n.Object(l.o.Spec.KubeletPort, time.Now())
-			obj.Labels[fleet.LoadLabel] = "true"
 			_, err := l.client.CoreV1().Nodes().Create(ctx, obj, metav1.CreateOptions{})
 			if err != nil && !apierrors.IsAlreadyExists(err) {
-				return fmt.Errorf("create node %s: %w", n.Name, err)
+				return fmt.Errorf("create node %s: %w", obj.Name, err)
 			}
 			return nil
 		})
@@ -103,57 +115,35 @@ func (l *loader) nodes(ctx context.Context) error {
 		return err
 	}
 	l.say("created %d nodes", l.o.Nodes)
-	return l.waitRanges(ctx)
+	return nil
 }
 
-// waitRanges waits until the nodes have their pod ranges, for the pods'
-// addresses.
-func (l *loader) waitRanges(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		list, err := l.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: fleet.LoadLabel, ResourceVersion: "0"})
-		if err != nil {
-			return fmt.Errorf("list nodes: %w", err)
-		}
-		l.placed = nil
-		for i := range list.Items {
-			if list.Items[i].Spec.PodCIDR != "" {
-				l.placed = append(l.placed, &list.Items[i])
-			}
-		}
-		if len(l.placed) >= l.o.Nodes {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%d of %d nodes have a pod range: is the controller manager running?", len(l.placed), l.o.Nodes)
-		case <-tick.C:
-		}
-	}
+// podRange is the range of pod addresses of the i-th node: given from the end
+// of the cluster's range down, while the controller manager gives from its
+// start up.
+func podRange(i int) string {
+	prefix := netip.MustParsePrefix(controlplane.PodCIDR)
+	b := prefix.Addr().As4()
+	ranges := 1 << (24 - prefix.Bits())
+	n := int(b[1])<<8 + int(b[2]) + ranges - 1 - i
+	return fmt.Sprintf("%d.%d.%d.0/24", b[0], n>>8, n&0xff)
 }
 
 func (l *loader) pods(ctx context.Context) error {
-	if err := l.namespaces(ctx); err != nil {
+	g, ctx := errgroup.WithContext(ctx)
+	store, err := newWriters(l.o.Leader, l.o.EtcdTLS)
+	if err != nil {
 		return err
 	}
-	etcd, err := clientv3.New(clientv3.Config{Endpoints: l.o.Spec.ClientURLs(), TLS: l.o.EtcdTLS, Logger: zap.NewNop()})
-	if err != nil {
-		return fmt.Errorf("etcd client: %w", err)
-	}
-	defer etcd.Close()
-	g, ctx := errgroup.WithContext(ctx)
+	defer store.close()
 	g.SetLimit(parallel)
 	slot := 0
-	all := apps(l.o.Pods)
-	for i, a := range all {
+	for i, a := range apps(l.o.Pods) {
 		first := slot
 		slot += a.replicas
-		g.Go(func() error { return l.app(ctx, etcd, a, first) })
+		g.Go(func() error { return l.app(ctx, store, a, first) })
 		if i%200 == 199 {
-			l.say("%d of %d pods under way", slot, l.o.Pods)
+			l.say("%d of %d pods written", l.put.Load(), l.o.Pods)
 		}
 	}
 	return g.Wait()
@@ -161,7 +151,7 @@ func (l *loader) pods(ctx context.Context) error {
 
 func (l *loader) namespaces(ctx context.Context) error {
 	for i := range namespaces {
-		name := fmt.Sprintf("load-%02d", i)
+		name := fmt.Sprintf(loadNamespacePrefix+"%02d", i)
 		_, err := l.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: name, Labels: map[string]string{fleet.LoadLabel: "true"},
 		}}, metav1.CreateOptions{})
@@ -182,7 +172,7 @@ func (l *loader) namespaces(ctx context.Context) error {
 
 // app creates one deployment with its replica set, and its pods from the
 // slot-th on.
-func (l *loader) app(ctx context.Context, etcd *clientv3.Client, a app, slot int) error {
+func (l *loader) app(ctx context.Context, store *writers, a app, slot int) error {
 	d, err := l.client.AppsV1().Deployments(a.namespace).Create(ctx, a.deployment(), metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("create deployment %s/%s: %w", a.namespace, a.name, err)
@@ -198,9 +188,10 @@ func (l *loader) app(ctx context.Context, etcd *clientv3.Client, a app, slot int
 	for i := range a.replicas {
 		n := slot + i
 		node := l.placed[n%len(l.placed)]
-		if err := putPod(ctx, etcd, place(model, node, address(node, n/len(l.placed)), time.Now())); err != nil {
+		if err := store.pod(ctx, place(model, node, address(node, n/len(l.placed)), time.Now())); err != nil {
 			return err
 		}
+		l.put.Add(1)
 	}
 	return l.counted(ctx, rs, d)
 }
@@ -236,26 +227,4 @@ func address(n *corev1.Node, i int) string {
 	b := prefix.Addr().As4()
 	b[3] = byte(100 + i)
 	return netip.AddrFrom4(b).String()
-}
-
-// encode is the storage form of a pod: the protobuf envelope the API server
-// itself writes.
-func encode(p *corev1.Pod) ([]byte, error) {
-	var b bytes.Buffer
-	s := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
-	err := scheme.Codecs.EncoderForVersion(s, runtime.GroupVersioner(corev1.SchemeGroupVersion)).Encode(p, &b)
-	return b.Bytes(), err
-}
-
-func putPod(ctx context.Context, etcd *clientv3.Client, p *corev1.Pod) error {
-	b, err := encode(p)
-	if err != nil {
-		return fmt.Errorf("encode pod %s/%s: %w", p.Namespace, p.Name, err)
-	}
-	// One put for each: objects of one transaction would share a revision, and
-	// the API server takes a revision for one object's.
-	if _, err := etcd.Put(ctx, strings.Join([]string{"/registry/pods", p.Namespace, p.Name}, "/"), string(b)); err != nil {
-		return fmt.Errorf("write pod %s/%s to etcd: %w", p.Namespace, p.Name, err)
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 
+	"fathom/cmd/sandbox/internal/controlplane"
 	"fathom/cmd/sandbox/internal/fleet"
 )
 
@@ -98,5 +100,80 @@ func TestPaceHoldsTheRate(t *testing.T) {
 	pace(ctx, 500, work)
 	if n := len(work); n < 400 || n > 510 {
 		t.Errorf("%d in a second, want about 500", n)
+	}
+}
+
+// Whatever happens to a pod, its conditions say the same as its containers, and a container in trouble recovers next.
+func TestHappen(t *testing.T) {
+	p := onePod(t)
+	seen := map[int]int{}
+	for range 500 {
+		troubled := false
+		for _, cs := range p.Status.ContainerStatuses {
+			troubled = troubled || !cs.Ready
+		}
+		kind := happen(p, time.Now())
+		seen[kind]++
+		if troubled != (kind == ready) {
+			t.Fatalf("a pod in trouble (%v) had %d happen to it", troubled, kind)
+		}
+		want := corev1.ConditionTrue
+		for _, cs := range p.Status.ContainerStatuses {
+			if !cs.Ready {
+				want = corev1.ConditionFalse
+			}
+			if cs.Ready && cs.State.Running == nil {
+				t.Fatalf("ready and not running: %+v", cs)
+			}
+		}
+		for _, c := range p.Status.Conditions {
+			if c.Type == corev1.PodReady && c.Status != want {
+				t.Fatalf("condition Ready is %s", c.Status)
+			}
+		}
+	}
+	for _, kind := range []int{unready, restart, crash, ready} {
+		if seen[kind] == 0 {
+			t.Errorf("kind %d never happened: %v", kind, seen)
+		}
+	}
+}
+
+func TestRenew(t *testing.T) {
+	p := onePod(t)
+	name, uid := p.Name, p.UID
+	happen(p, time.Now())
+	renew(p, time.Now())
+	if p.Name == name || p.UID == uid || time.Since(p.CreationTimestamp.Time) > time.Minute {
+		t.Errorf("%s of %v is no successor of %s", p.Name, p.CreationTimestamp, name)
+	}
+	for _, cs := range p.Status.ContainerStatuses {
+		if !cs.Ready || cs.RestartCount != 0 {
+			t.Errorf("%+v", cs)
+		}
+	}
+}
+
+func TestPodRanges(t *testing.T) {
+	seen := map[string]bool{}
+	for i := range 5000 {
+		seen[podRange(i)] = true
+	}
+	if len(seen) != 5000 || podRange(0) != "10.159.255.0/24" || podRange(256) != "10.158.255.0/24" {
+		t.Errorf("%d ranges, %s, %s", len(seen), podRange(0), podRange(256))
+	}
+}
+
+func TestCheckRoom(t *testing.T) {
+	s := &controlplane.Spec{Members: 3}
+	if err := CheckRoom(s, 1, 10, true); err != nil {
+		t.Errorf("ten pods: %v", err)
+	}
+	if err := CheckRoom(s, 5000, 500_000, true); err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "--quota-bytes") {
+		t.Errorf("half a million pods in etcd's default quota: %v", err)
+	}
+	s.QuotaBytes = 1 << 50
+	if err := CheckRoom(s, 5000, 1<<30, true); err == nil || !strings.Contains(err.Error(), "--without-controllers") || !strings.Contains(err.Error(), "--force") {
+		t.Errorf("a thousand million pods: %v", err)
 	}
 }

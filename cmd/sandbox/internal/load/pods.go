@@ -32,6 +32,8 @@ const (
 	maxReplicas = 60
 )
 
+const loadNamespacePrefix = "load-"
+
 var (
 	teams = []string{"storefront", "payments", "search", "logistics", "identity", "analytics", "media", "platform", "risk", "partner"}
 	nouns = []string{"api", "worker", "gateway", "indexer", "cache", "scheduler", "projector", "exporter", "ingest", "resolver"}
@@ -45,7 +47,7 @@ func apps(pods int) []app {
 		pods -= r
 		name := fmt.Sprintf("%s-%s-%03d", teams[i%len(teams)], nouns[i/len(teams)%len(nouns)], i)
 		out = append(out, app{
-			namespace: fmt.Sprintf("load-%02d", i%namespaces), name: name,
+			namespace: fmt.Sprintf(loadNamespacePrefix+"%02d", i%namespaces), name: name,
 			hash: fmt.Sprintf("%08x", hash(name))[:8], replicas: r,
 		})
 	}

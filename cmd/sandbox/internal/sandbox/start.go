@@ -71,7 +71,7 @@ func (s *Sandbox) start(ctx context.Context) error {
 }
 
 func (s *Sandbox) launch(name string) error {
-	return s.sup.Start(supervisor.Spec{Name: name, Args: s.spec.Args(s.dir, name), Log: s.dir.Log(name)})
+	return s.sup.Start(supervisor.Spec{Name: name, Args: s.spec.Args(s.dir, name), Env: s.spec.Env(), Log: s.dir.Log(name)})
 }
 
 // client uses a kubeconfig of the first control-plane host.

@@ -30,6 +30,7 @@ const (
 type Spec struct {
 	Name string
 	Args []string
+	Env  []string // on top of ours
 	Log  string
 }
 
@@ -104,6 +105,7 @@ func (s *Supervisor) launch(p *process) error {
 	cmd := exec.Command("/proc/self/exe", append([]string{child.Verb, p.spec.Name}, p.spec.Args...)...)
 	cmd.Args[0] = "fathom-sandbox"
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", child.ParentEnv, os.Getpid()))
+	cmd.Env = append(cmd.Env, p.spec.Env...)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	// A grandchild that keeps the pipe open must not keep Wait waiting.
 	cmd.WaitDelay = time.Second

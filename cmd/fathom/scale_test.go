@@ -1,0 +1,406 @@
+//go:build scale
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"fathom/internal/pty"
+	"fathom/internal/testcluster"
+)
+
+var (
+	scaleNodes   = flag.Int("scale.nodes", 1000, "nodes of the cluster")
+	scalePods    = flag.Int("scale.pods", 50000, "pods of the cluster")
+	scaleMembers = flag.Int("scale.members", 0, "etcd members; 0: three, and one when there are more than 100,000 pods")
+	scaleJSON    = flag.String("scale.json", "", "file for the raw figures")
+	scaleDir     = flag.String("scale.dir", "", "a running sandbox that carries the load already; nothing is started")
+	scaleRepeat  = flag.Int("scale.repeat", 3, "times that what is cheap is measured, for the median")
+	scaleHour    = flag.Duration("scale.hour", 3*time.Minute, "the shortened hour of churn")
+	scaleOnly    = flag.Bool("scale.short", false, "leave out kubectl, the ten kinds and the hour of churn")
+)
+
+const (
+	// completeTimeout bounds what loads all pods.
+	completeTimeout = 8 * time.Minute
+	// settle is how long after a list memory is looked at.
+	settle = 5 * time.Second
+	// churnRate is in changes per second.
+	churnRate = 300
+)
+
+// figures are the raw results of one run, times in nanoseconds.
+type figures struct {
+	Time, Machine, Version string
+	Nodes, Pods, Members   int
+	Load                   time.Duration
+	Floor                  []other
+	Kubectl                *other
+	First, Complete        []time.Duration
+	Memory                 []memory
+	Idle                   cost
+	Churn                  cost
+	ChurnReached           []float64
+	Keys                   []time.Duration
+	Filter, Sort           []time.Duration
+	Nodes1, Placement      time.Duration
+	Back, Churned          memory
+	Servers                map[string]map[string]memory // by moment and component
+	ServerCPU              map[string]float64           // seconds of the API server's, by what it was for
+}
+
+// TestScale measures fathom on a large cluster against what the issue demands, with a bare informer and kubectl on the same one.
+func TestScale(t *testing.T) {
+	r := &scaleRun{t: t, f: figures{
+		Time: time.Now().UTC().Format(time.DateTime), Machine: machine(), Nodes: *scaleNodes, Pods: *scalePods,
+		Servers: map[string]map[string]memory{}, ServerCPU: map[string]float64{},
+	}}
+	if !r.cluster() {
+		return
+	}
+	r.note("%d nodes and %d pods on %s", r.f.Nodes, r.f.Pods, r.f.Machine)
+	r.servers("loaded")
+	r.others()
+	r.open()
+	r.steady()
+	r.keys()
+	r.panes()
+	r.long()
+	r.d.close()
+	r.servers("end")
+	r.report()
+}
+
+type scaleRun struct {
+	t   *testing.T
+	c   *testcluster.Cluster
+	d   *dash
+	f   figures
+	now time.Time
+}
+
+// note tells how far the run is, at once.
+func (r *scaleRun) note(format string, args ...any) {
+	if r.now.IsZero() {
+		r.now = time.Now()
+	}
+	fmt.Printf("%6.1fs %s\n", time.Since(r.now).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// big tells whether this is the largest cluster, with figures of its own.
+func (r *scaleRun) big() bool { return r.f.Pods > 100_000 }
+
+// cluster starts a sandbox and loads it; false when there is no memory for it.
+func (r *scaleRun) cluster() bool {
+	r.t.Helper()
+	if *scaleDir != "" {
+		r.c = testcluster.At(r.t, *scaleDir)
+		r.f.Pods = r.count()
+		return true
+	}
+	members := *scaleMembers
+	if members == 0 {
+		members = 3
+		if r.big() {
+			members = 1
+		}
+	}
+	r.f.Members = members
+	args := []string{"--seed", "none", "--nodes", "3", "--members", fmt.Sprint(members)}
+	// Without controllers: what they do after every change takes more of this machine than what is measured.
+	load := []string{"load", "--without-controllers", "--nodes", fmt.Sprint(r.f.Nodes), "--pods", fmt.Sprint(r.f.Pods)}
+	if r.big() {
+		args = append(args, "--quota-bytes", fmt.Sprint(8<<30), "--lean")
+	}
+	r.c = testcluster.Start(r.t, args...)
+	began := time.Now()
+	out, err := r.sandbox(append(load, "--check")...).CombinedOutput()
+	if err != nil {
+		fmt.Printf("SKIPPED: %s", out)
+		r.t.Skipf("%s", out)
+	}
+	r.note("loading %d nodes and %d pods", r.f.Nodes, r.f.Pods)
+	if out, err := r.sandbox(load...).CombinedOutput(); err != nil {
+		r.t.Fatalf("load: %v\n%s", err, out)
+	}
+	r.f.Load = time.Since(began)
+	r.rest()
+	return true
+}
+
+// sandbox is a subcommand of the sandbox on this cluster.
+func (r *scaleRun) sandbox(args ...string) *exec.Cmd {
+	return exec.Command(testcluster.Binary(r.t, "fathom-sandbox"), append(args, "--dir", r.c.Dir)...)
+}
+
+// rest waits until the API server has next to nothing to do.
+func (r *scaleRun) rest() {
+	r.t.Helper()
+	pid := r.pids()["apiserver"]
+	deadline := time.Now().Add(4 * time.Minute)
+	for quiet := 0; quiet < 3; {
+		before, err := cpuOf(pid)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		<-time.After(2 * time.Second)
+		after, err := cpuOf(pid)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if after-before < 500*time.Millisecond {
+			quiet++
+		} else {
+			quiet = 0
+		}
+		if time.Now().After(deadline) {
+			r.note("the API server is still busy: the figures will be worse for it")
+			return
+		}
+	}
+}
+
+// pids are the processes of the cluster.
+func (r *scaleRun) pids() map[string]int {
+	r.t.Helper()
+	out, err := r.sandbox("status", "-o", "json").Output()
+	var st struct {
+		Components []struct {
+			Name string
+			PID  int
+		}
+	}
+	if err == nil {
+		err = json.Unmarshal(out, &st)
+	}
+	if err != nil {
+		r.t.Fatalf("status of the sandbox: %v", err)
+	}
+	pids := map[string]int{}
+	for _, c := range st.Components {
+		if c.PID != 0 {
+			pids[c.Name] = c.PID
+		}
+	}
+	return pids
+}
+
+func (r *scaleRun) servers(moment string) {
+	all := map[string]memory{}
+	for name, pid := range r.pids() {
+		if m, err := memoryOf(pid); err == nil {
+			all[name] = m
+		}
+	}
+	r.f.Servers[moment] = all
+}
+
+// serverCPU adds up the API server's processor time while do runs.
+func (r *scaleRun) serverCPU(what string, do func()) {
+	r.t.Helper()
+	pid := r.pids()["apiserver"]
+	before, err := cpuOf(pid)
+	do()
+	after, err2 := cpuOf(pid)
+	if err == nil && err2 == nil {
+		r.f.ServerCPU[what] = (after - before).Seconds()
+	}
+}
+
+// count asks etcd how many pods there are.
+func (r *scaleRun) count() int {
+	r.t.Helper()
+	out, err := r.sandbox("count").Output()
+	var n int
+	if err == nil {
+		_, err = fmt.Sscan(string(out), &n)
+	}
+	if err != nil {
+		r.t.Fatalf("count the pods: %v", err)
+	}
+	return n
+}
+
+// others measures the other clients.
+func (r *scaleRun) others() {
+	for range *scaleRepeat {
+		r.serverCPU("bare informer", func() { r.f.Floor = append(r.f.Floor, measureFloor(r.t, r.c.Kubeconfig())) })
+		f := r.f.Floor[len(r.f.Floor)-1]
+		r.note("bare informer: %d pods in %.1fs, %s", f.Pods, f.Complete.Seconds(), mb(f.Memory.RSS))
+		r.rest()
+	}
+	if *scaleOnly {
+		return
+	}
+	r.serverCPU("kubectl", func() {
+		k := measureKubectl(r.t, r.c.Kubeconfig())
+		r.f.Kubectl = &k
+	})
+	r.note("kubectl get pods -A: %.1fs, %s", r.f.Kubectl.Complete.Seconds(), mb(r.f.Kubectl.Memory.Peak))
+	r.rest()
+}
+
+// open opens fathom some times; the last one stays.
+func (r *scaleRun) open() {
+	r.t.Helper()
+	for i := range *scaleRepeat {
+		if i > 0 {
+			r.d.close()
+			r.rest()
+		}
+		r.serverCPU("fathom", func() {
+			r.d = openDash(r.t, r.c.Kubeconfig(), "-c", "pods -A")
+			first := r.d.wait(completeTimeout, "the first rows", func(s *pty.Screen) bool { return paneOf(s).name == "pods" && s.Contains("load-0") })
+			done := r.d.wait(completeTimeout, "all rows", complete("pods", r.f.Pods))
+			r.f.First = append(r.f.First, first.Sub(r.d.term.Started))
+			r.f.Complete = append(r.f.Complete, done.Sub(r.d.term.Started))
+		})
+		<-time.After(settle)
+		r.f.Memory = append(r.f.Memory, r.d.memory())
+		r.note("fathom: first rows %.2fs, complete %.1fs, %s", r.f.First[i].Seconds(), r.f.Complete[i].Seconds(), mb(r.f.Memory[i].RSS))
+	}
+	var unknown []string
+	r.d.term.Look(func(s *pty.Screen) { unknown = s.Unknown })
+	if len(unknown) > 0 {
+		r.t.Errorf("fathom sends what this terminal does not know: %q", unknown)
+	}
+}
+
+// steady measures what it costs to look at the list.
+func (r *scaleRun) steady() {
+	r.t.Helper()
+	r.rest()
+	server := r.pids()["apiserver"]
+	r.f.Idle = r.d.cost(server, 20*time.Second)
+	r.note("idle: %.1f%% of a core, %.0f B/s, %.1f frames/s", r.f.Idle.CPU, r.f.Idle.Bytes, r.f.Idle.Frames)
+	r.churning(40*time.Second, func() { r.f.Churn = r.d.cost(server, 30*time.Second) })
+	r.note("%d changes/s: %.1f%% of a core, %.0f B/s, %.1f frames/s", churnRate, r.f.Churn.CPU, r.f.Churn.Bytes, r.f.Churn.Frames)
+}
+
+// churning does something while pods change. It begins when they do.
+func (r *scaleRun) churning(how time.Duration, do func()) {
+	r.t.Helper()
+	cmd := r.sandbox("churn", "--rate", fmt.Sprint(churnRate), "--for", how.String())
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	<-time.After(4 * time.Second) // it lists the keys first
+	if do != nil {
+		do()
+	}
+	if err := cmd.Wait(); err != nil {
+		r.t.Errorf("churn: %v: %s", err, errs.String())
+		return
+	}
+	var res struct{ ReachedPerSecond float64 }
+	if err := json.Unmarshal(out.Bytes(), &res); err != nil {
+		r.t.Errorf("churn: %v: %s", err, out.String())
+	}
+	r.f.ChurnReached = append(r.f.ChurnReached, res.ReachedPerSecond)
+	if res.ReachedPerSecond < 0.9*churnRate {
+		r.note("only %.0f changes/s were reached", res.ReachedPerSecond)
+	}
+}
+
+// keys measures how long keys take.
+func (r *scaleRun) keys() {
+	r.t.Helper()
+	r.churning(20*time.Second, func() { r.f.Keys = r.d.keyToPaint(200) })
+	r.note("key to paint: p50 %v, p99 %v", quantile(r.f.Keys, 0.5), quantile(r.f.Keys, 0.99))
+	r.d.send("g")
+	r.rest()
+	r.f.Filter = r.d.timeFrames([]string{"/", "p", "a", "y", "m", "e", "n", "t"}, func() {
+		r.d.send("\x1b") // ends the prompt
+		r.d.still(500 * time.Millisecond)
+		r.d.send("\x1b") // clears the filter
+		r.d.still(500 * time.Millisecond)
+		r.d.send("g")
+	})[1:]
+	r.note("filter, each key: %v", r.f.Filter)
+	for range *scaleRepeat {
+		// By age, by name, by status, and back by name.
+		r.f.Sort = append(r.f.Sort, r.d.timeFrames([]string{"A", "N", "S"}, func() { r.d.send("N"); r.d.still(500 * time.Millisecond); r.d.send("g") })...)
+	}
+	r.note("sort: %v", r.f.Sort)
+}
+
+// panes measures other views, and what is left of ten of them.
+func (r *scaleRun) panes() {
+	r.t.Helper()
+	show := func(view, name string, rows int) time.Duration {
+		at := r.d.command(view)
+		return r.d.wait(completeTimeout, view, complete(name, rows)).Sub(at)
+	}
+	r.f.Nodes1 = show("nodes", "nodes", r.f.Nodes)
+	r.note(":nodes %v", r.f.Nodes1)
+	at := r.d.command("placement")
+	r.f.Placement = r.d.wait(completeTimeout, "placement", live("placement")).Sub(at)
+	r.note(":placement %v", r.f.Placement)
+	if *scaleOnly {
+		return
+	}
+	for _, view := range []string{"deployments", "replicasets", "namespaces", "serviceaccounts", "leases", "configmaps", "secrets", "events", "services", "nodes"} {
+		r.d.command(view + " -A")
+		if _, err := r.d.term.Wait(completeTimeout, view, live(view)); err != nil {
+			r.t.Error(err)
+		}
+	}
+	at = r.d.command("pods -A")
+	back := r.d.wait(completeTimeout, "pods again", complete("pods", 1)).Sub(at)
+	r.note("pods again after ten kinds: %v", back)
+	<-time.After(70 * time.Second) // what is not looked at is given back within a minute
+	r.f.Back = r.d.memory()
+	r.note("memory after ten kinds: %s", mb(r.f.Back.RSS))
+}
+
+// long is the shortened hour.
+func (r *scaleRun) long() {
+	if *scaleOnly {
+		return
+	}
+	r.d.command("pods -A")
+	r.d.wait(completeTimeout, "pods again", complete("pods", 1))
+	r.churning(*scaleHour, nil)
+	<-time.After(settle)
+	r.f.Churned = r.d.memory()
+	r.note("memory after %v of churn: %s", *scaleHour, mb(r.f.Churned.RSS))
+}
+
+func median[T int64 | time.Duration](values []T) T { return quantile(values, 0.5) }
+
+func quantile[T int64 | time.Duration](values []T, q float64) T {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
+
+func mb(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) }
+
+func (r *scaleRun) save() {
+	if *scaleJSON == "" {
+		return
+	}
+	data, err := json.MarshalIndent(r.f, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(*scaleJSON), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(*scaleJSON, append(data, '\n'), 0o644)
+	}
+	if err != nil {
+		r.t.Errorf("the raw figures: %v", err)
+	}
+}
