@@ -3,7 +3,10 @@ package watchers
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/url"
+	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -34,7 +37,15 @@ func explain(err error) string {
 	}
 	switch cluster.Classify(err) {
 	case cluster.FaultUnknownCA, cluster.FaultExpired, cluster.FaultWrongName, cluster.FaultClientCert, cluster.FaultNotTLS, cluster.FaultUnreachable:
+		var ue *url.Error
+		if errors.As(err, &ue) { // without the request
+			err = ue.Err
+		}
 		return cluster.Explain(err)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || utilnet.IsConnectionReset(err) || utilnet.IsHTTP2ConnectionLost(err) ||
+		strings.Contains(err.Error(), "use of closed network connection") {
+		return "the connection to the API server broke: " + shorten(err)
 	}
 	var ne net.Error
 	if errors.As(err, &ne) && ne.Timeout() {
@@ -55,6 +66,9 @@ func shorten(err error) string {
 	if said, ok := strings.CutPrefix(s, `an error on the server ("`); ok {
 		if i := strings.Index(said, `") has prevented the request from succeeding`); i > 0 {
 			s = said[:i]
+			if plain, err := strconv.Unquote(`"` + s + `"`); err == nil {
+				s = plain
+			}
 		}
 	}
 	s = strings.Join(strings.Fields(s), " ")
