@@ -91,7 +91,7 @@ func budgets(ctx context.Context, c *cluster.Cluster, pod *corev1.Pod) []string 
 		if err != nil || !sel.Matches(labels.Set(pod.Labels)) {
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("PodDisruptionBudget %s allows %d disruptions now; deleting does not ask it.", b.Name, b.Status.DisruptionsAllowed))
+		lines = append(lines, fmt.Sprintf("PodDisruptionBudget %s allows %s now; deleting does not ask it.", b.Name, disruptions(b.Status.DisruptionsAllowed)))
 	}
 	return lines
 }
@@ -134,4 +134,11 @@ func verifyDeletePod(ctx context.Context, c *cluster.Cluster, r Request) (Status
 			return Unknown, t.String() + " is there and not marked for deletion", nil
 		}
 	})
+}
+
+func disruptions(n int32) string {
+	if n == 1 {
+		return "1 disruption"
+	}
+	return fmt.Sprintf("%d disruptions", n)
 }

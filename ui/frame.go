@@ -120,7 +120,7 @@ func stateSpans(s watchers.State, th *theme.Theme, now time.Time, room int) []dr
 	case watchers.Connecting:
 		glyph, style, word = g.Pending, theme.Info, "connecting"
 		if s.Loaded > 0 {
-			word = fmt.Sprintf("loading %s", thousands(s.Loaded))
+			word = fmt.Sprintf("loading %s", views.Count(s.Loaded))
 		}
 		if s.Why != "" {
 			word += ": " + s.Why
@@ -151,14 +151,6 @@ func stateSpans(s watchers.State, th *theme.Theme, now time.Time, room int) []dr
 // readSpans is the state of what was read once: it is true as of then, and nobody watches it.
 func readSpans(age time.Duration) []draw.Span {
 	return []draw.Span{{Text: safe.Sprintf(" read %s ago ", views.Age(age)), Style: theme.Dim}}
-}
-
-func thousands(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 // drawFooter draws the prompt, or the news, or the hints for the keys that work here.

@@ -229,6 +229,15 @@ func two(a int64, ua string, b int64, ub string) string {
 	return fmt.Sprintf("%d%s%d%s", a, ua, b, ub)
 }
 
+// Count is a number with its thousands set apart: 50,001.
+func Count(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
 // Bytes is a size with a binary unit: 512 B, 4.0 MiB.
 func Bytes(n int64) string { return string(appendBytes(make([]byte, 0, 16), n)) }
 

@@ -50,3 +50,11 @@ func TestFilterInvalid(t *testing.T) {
 		}
 	}
 }
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 150_001: "150,001", 1_234_567: "1,234,567", -1000: "-1,000", -100: "-100"} {
+		if got := Count(n); got != want {
+			t.Errorf("%d is shown as %s", n, got)
+		}
+	}
+}

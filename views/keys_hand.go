@@ -220,7 +220,7 @@ func (p *keyTree) drawAbout(a draw.Area) {
 		a.Text(0, 1, theme.Dim, what)
 		return
 	}
-	a.Text(0, 1, theme.Default, safe.Sprintf("%d keys", c.Count))
+	a.Text(0, 1, theme.Default, safe.String(plural(int(c.Count), "key")))
 	a.Text(0, 2, theme.Dim, safe.Sprintf("read from %s at revision %d", p.source.Member, p.source.Revision))
 }
 

@@ -150,7 +150,7 @@ func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return Count(n) + " " + what + "s"
 }
 
 func (d *overviewData) nodesSection(now time.Time) overviewSection {
@@ -166,7 +166,7 @@ func (d *overviewData) nodesSection(now time.Time) overviewSection {
 	c := d.pic.Value.Nodes
 	down := c.Total - c.Ready
 	l.value, l.total, l.stale = n64(int64(c.Ready)), n64(int64(c.Total)), aged(st, now)
-	l.status = fmt.Sprintf("%d/%d ready", c.Ready, c.Total)
+	l.status = Count(c.Ready) + "/" + Count(c.Total) + " ready"
 	add := func(n int, level theme.Style, word string, ref Ref) {
 		if n == 0 {
 			return
@@ -174,7 +174,7 @@ func (d *overviewData) nodesSection(now time.Time) overviewSection {
 		if severity(level) > severity(l.level) {
 			l.level = level
 		}
-		s.list = append(s.list, overviewLine{id: "nodes/" + word, level: level, name: word, status: fmt.Sprintf("%d of %d", n, c.Total),
+		s.list = append(s.list, overviewLine{id: "nodes/" + word, level: level, name: word, status: Count(n) + " of " + Count(c.Total),
 			kind: "Node", value: n64(int64(n)), total: l.total, ref: &ref})
 		l.detail = join(l.detail, fmt.Sprintf("%d %s", n, word))
 	}
@@ -241,15 +241,15 @@ func (d *overviewData) podsSection(th *theme.Theme, now time.Time) overviewSecti
 		return s
 	}
 	c := &d.pic.Value.Pods
-	l.level, l.stale, l.status = theme.Good, aged(st, now), fmt.Sprint(c.Total)
+	l.level, l.stale, l.status = theme.Good, aged(st, now), Count(c.Total)
 	l.value = n64(int64(c.Total))
 	for _, class := range classOrder {
 		n := c.ByClass[class]
 		if n == 0 {
 			continue
 		}
-		l.stack = append(l.stack, chart.Part{Value: float64(n), Label: safe.Sprintf("%d %s", n, class), Style: classStyle(class), Glyph: classGlyph(th, class)})
-		l.detail = join(l.detail, fmt.Sprintf("%d %s", n, class))
+		l.stack = append(l.stack, chart.Part{Value: float64(n), Label: safe.Sprintf("%s %s", Count(n), class), Style: classStyle(class), Glyph: classGlyph(th, class)})
+		l.detail = join(l.detail, Count(n)+" "+class.String())
 		level := theme.Good
 		switch class {
 		case watchers.PodFailing, watchers.PodUnknown:
@@ -314,7 +314,7 @@ func (d *overviewData) workloadsSection(now time.Time) overviewSection {
 	o := d.pic.Value
 	l.level, l.stale = theme.Good, aged(st, now)
 	l.value, l.total = n64(int64(o.Workloads-o.ShortTotal)), n64(int64(o.Workloads))
-	l.status = fmt.Sprintf("%d/%d at strength", o.Workloads-o.ShortTotal, o.Workloads)
+	l.status = Count(o.Workloads-o.ShortTotal) + "/" + Count(o.Workloads) + " at strength"
 	for _, w := range o.Short {
 		level := workloadStyle(w)
 		if severity(level) > severity(l.level) {
@@ -385,7 +385,7 @@ func (d *overviewData) capacitySection(now time.Time) overviewSection {
 	}
 	add("cpu", "millicores", o.Requested.MilliCPU, o.Allocable.MilliCPU, CPU)
 	add("memory", "bytes", o.Requested.Memory, o.Allocable.Memory, Bytes)
-	add("pods", "pods", o.Requested.Pods, o.Allocable.Pods, func(n int64) string { return fmt.Sprint(n) })
+	add("pods", "pods", o.Requested.Pods, o.Allocable.Pods, func(n int64) string { return Count(int(n)) })
 	brief := overviewLine{id: "capacity", level: s.level(), name: "capacity", ref: s.head[0].ref, stale: s.head[0].stale}
 	for i := range s.head {
 		g := *s.head[i].gauge

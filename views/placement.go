@@ -117,7 +117,7 @@ func (p *placement) Title() Title {
 	}
 	t.Count = plural(len(p.pic.nodes), "node")
 	if len(p.pic.nodes) != p.pic.allNodes && !p.filter.IsEmpty() {
-		t.Count = fmt.Sprintf("%d of %d nodes", len(p.pic.nodes), p.pic.allNodes)
+		t.Count = Count(len(p.pic.nodes)) + " of " + plural(p.pic.allNodes, "node")
 	}
 	t.Count += ", " + plural(p.pic.pods, "pod")
 	if n := len(p.pic.pending); n > 0 {

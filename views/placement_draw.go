@@ -380,7 +380,7 @@ func (p *placement) drawLegend(a draw.Area) {
 			continue
 		}
 		a.Glyph(x, 0, classStyle(c), classGlyph(p.env.Theme, c))
-		x = a.Text(x+2, 0, theme.Dim, safe.Sprintf("%d %s", n, c)) + 2
+		x = a.Text(x+2, 0, theme.Dim, safe.Sprintf("%s %s", Count(n), c)) + 2
 	}
 	how := safe.Lit("a gap or underline: another workload")
 	if x+how.Width() < a.W() {

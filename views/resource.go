@@ -256,9 +256,9 @@ func (p *resource) Title() Title {
 	switch n := p.snap.Len(); {
 	case p.snap.Gen == 0:
 	case n != p.snap.Total && p.ref.Where == nil:
-		t.Count = fmt.Sprintf("%d of %d", n, p.snap.Total)
+		t.Count = Count(n) + " of " + Count(p.snap.Total)
 	default:
-		t.Count = fmt.Sprint(n)
+		t.Count = Count(n)
 	}
 	return t
 }
