@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,10 +40,11 @@ const maxPerNode = 100
 
 // Run creates the nodes and the pods.
 //
-// Pods are written straight into etcd, in the form the API server stores them:
-// through the API, with scheduling and every status change, fifty thousand of
-// them would take many minutes on a small machine. What they look like is not
-// made up: the API server is asked, by a dry run, what it would store.
+// Pods and their owners are written straight into etcd, in the form the API
+// server stores them: through the API, with scheduling and every status change,
+// fifty thousand of them would take many minutes on a small machine. What they
+// look like is not made up: the API server is asked, by a dry run, what it
+// would store.
 func Run(ctx context.Context, client kubernetes.Interface, o Options) error {
 	if o.Pods > 0 && o.Pods > o.Nodes*maxPerNode {
 		return fmt.Errorf("--pods %d do not fit on --nodes %d: a node takes %d", o.Pods, o.Nodes, maxPerNode)
@@ -130,18 +130,23 @@ func podRange(i int) string {
 }
 
 func (l *loader) pods(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+	all := apps(l.o.Pods)
+	m, err := askModel(ctx, l.client, all[0])
+	if err != nil {
+		return err
+	}
 	store, err := newWriters(l.o.Leader, l.o.EtcdTLS)
 	if err != nil {
 		return err
 	}
 	defer store.close()
+	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	slot := 0
-	for i, a := range apps(l.o.Pods) {
+	for i, a := range all {
 		first := slot
 		slot += a.replicas
-		g.Go(func() error { return l.app(ctx, store, a, first) })
+		g.Go(func() error { return l.app(ctx, store, m, a, first) })
 		if i%200 == 199 {
 			l.say("%d of %d pods written", l.put.Load(), l.o.Pods)
 		}
@@ -170,50 +175,26 @@ func (l *loader) namespaces(ctx context.Context) error {
 	return nil
 }
 
-// app creates one deployment with its replica set, and its pods from the
+// app writes one deployment with its replica set, and its pods from the
 // slot-th on.
-func (l *loader) app(ctx context.Context, store *writers, a app, slot int) error {
-	d, err := l.client.AppsV1().Deployments(a.namespace).Create(ctx, a.deployment(), metav1.CreateOptions{})
+func (l *loader) app(ctx context.Context, store *writers, m *model, a app, slot int) error {
+	d, rs, pod, err := m.of(a)
 	if err != nil {
-		return fmt.Errorf("create deployment %s/%s: %w", a.namespace, a.name, err)
+		return err
 	}
-	rs, err := l.client.AppsV1().ReplicaSets(a.namespace).Create(ctx, a.replicaSet(d), metav1.CreateOptions{})
-	if err != nil {
-		return fmt.Errorf("create replica set of %s/%s: %w", a.namespace, a.name, err)
+	if err := store.put(ctx, "/registry/deployments/", d); err != nil {
+		return err
 	}
-	model, err := l.client.CoreV1().Pods(a.namespace).Create(ctx, podOf(rs), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	if err != nil {
-		return fmt.Errorf("dry-run a pod of %s/%s: %w", a.namespace, a.name, err)
+	if err := store.put(ctx, "/registry/replicasets/", rs); err != nil {
+		return err
 	}
 	for i := range a.replicas {
 		n := slot + i
 		node := l.placed[n%len(l.placed)]
-		if err := store.pod(ctx, place(model, node, address(node, n/len(l.placed)), time.Now())); err != nil {
+		if err := store.put(ctx, podPrefix, place(pod, node, address(node, n/len(l.placed)), time.Now())); err != nil {
 			return err
 		}
 		l.put.Add(1)
-	}
-	return l.counted(ctx, rs, d)
-}
-
-// counted sets the statuses the controllers will come to, which spares them
-// two writes for each app when they are back.
-func (l *loader) counted(ctx context.Context, rs *appsv1.ReplicaSet, d *appsv1.Deployment) error {
-	n := *rs.Spec.Replicas
-	rs.Status = appsv1.ReplicaSetStatus{Replicas: n, FullyLabeledReplicas: n, ReadyReplicas: n, AvailableReplicas: n, ObservedGeneration: rs.Generation}
-	if _, err := l.client.AppsV1().ReplicaSets(rs.Namespace).UpdateStatus(ctx, rs, metav1.UpdateOptions{}); err != nil {
-		return fmt.Errorf("status of replica set %s/%s: %w", rs.Namespace, rs.Name, err)
-	}
-	now := metav1.Now()
-	d.Status = appsv1.DeploymentStatus{
-		Replicas: n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n, ObservedGeneration: d.Generation,
-		Conditions: []appsv1.DeploymentCondition{
-			{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue, Reason: "MinimumReplicasAvailable", Message: "Deployment has minimum availability.", LastUpdateTime: now, LastTransitionTime: now},
-			{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable", Message: fmt.Sprintf("ReplicaSet %q has successfully progressed.", rs.Name), LastUpdateTime: now, LastTransitionTime: now},
-		},
-	}
-	if _, err := l.client.AppsV1().Deployments(d.Namespace).UpdateStatus(ctx, d, metav1.UpdateOptions{}); err != nil {
-		return fmt.Errorf("status of deployment %s/%s: %w", d.Namespace, d.Name, err)
 	}
 	return nil
 }

@@ -2,12 +2,15 @@ package load
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"fathom/cmd/sandbox/internal/controlplane"
@@ -175,5 +178,46 @@ func TestCheckRoom(t *testing.T) {
 	s.QuotaBytes = 1 << 50
 	if err := CheckRoom(s, 5000, 1<<30, true); err == nil || !strings.Contains(err.Error(), "--without-controllers") || !strings.Contains(err.Error(), "--force") {
 		t.Errorf("a thousand million pods: %v", err)
+	}
+}
+
+// The model's names are nowhere left, owners are one another's, and what is stored decodes.
+func TestModel(t *testing.T) {
+	all := apps(200)
+	rs := all[0].replicaSet(all[0].deployment())
+	m := &model{app: all[0]}
+	for to, obj := range map[*string]any{&m.deployment: all[0].deployment(), &m.replicas: rs, &m.pods: podOf(rs)} {
+		b, err := json.Marshal(obj)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*to = string(b)
+	}
+	a := all[3]
+	d, rs, pod, err := m.of(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Name != a.name || rs.Name != a.name+"-"+a.hash || pod.Namespace != a.namespace || pod.GenerateName != rs.Name+"-" {
+		t.Errorf("%s, %s, %s, %s", d.Name, rs.Name, pod.Namespace, pod.GenerateName)
+	}
+	if rs.OwnerReferences[0].UID != d.UID || pod.OwnerReferences[0].UID != rs.UID || d.UID == "" || pod.OwnerReferences[0].Name != rs.Name {
+		t.Errorf("owners: %v %v", rs.OwnerReferences, pod.OwnerReferences)
+	}
+	if int(*rs.Spec.Replicas) != a.replicas || int(d.Status.ReadyReplicas) != a.replicas {
+		t.Errorf("%d and %d replicas, want %d", *rs.Spec.Replicas, d.Status.ReadyReplicas, a.replicas)
+	}
+	for _, obj := range []runtime.Object{d, rs, pod} {
+		b, err := encode(obj)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b), m.app.name) || strings.Contains(string(b), m.app.namespace+"/") {
+			t.Errorf("%T still has the model's name", obj)
+		}
+		back, _, err := scheme.Codecs.UniversalDeserializer().Decode(b, nil, nil)
+		if err != nil || fmt.Sprintf("%T", back) != fmt.Sprintf("%T", obj) {
+			t.Errorf("%T decodes to %T: %v", obj, back, err)
+		}
 	}
 }

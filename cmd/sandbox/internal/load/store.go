@@ -8,8 +8,11 @@ import (
 	"strings"
 	"sync/atomic"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/client-go/kubernetes/scheme"
 
@@ -19,12 +22,13 @@ import (
 	"fathom/cmd/sandbox/internal/controlplane"
 )
 
-// encode is the storage form of a pod: the protobuf envelope the API server
+// encode is the storage form of an object: the protobuf envelope the API server
 // itself writes.
-func encode(p *corev1.Pod) ([]byte, error) {
+func encode(obj runtime.Object) ([]byte, error) {
 	var b bytes.Buffer
 	s := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
-	err := scheme.Codecs.EncoderForVersion(s, runtime.GroupVersioner(corev1.SchemeGroupVersion)).Encode(p, &b)
+	versions := runtime.GroupVersioner(schema.GroupVersions{corev1.SchemeGroupVersion, appsv1.SchemeGroupVersion})
+	err := scheme.Codecs.EncoderForVersion(s, versions).Encode(obj, &b)
 	return b.Bytes(), err
 }
 
@@ -83,16 +87,24 @@ func (w *writers) close() {
 	}
 }
 
-func (w *writers) pod(ctx context.Context, p *corev1.Pod) error {
-	b, err := encode(p)
+// object is what the writers take: a Kubernetes object with a namespace.
+type object interface {
+	runtime.Object
+	metav1.Object
+}
+
+// put writes an object below the prefix where the API server keeps its kind.
+func (w *writers) put(ctx context.Context, prefix string, obj object) error {
+	b, err := encode(obj)
 	if err != nil {
-		return fmt.Errorf("encode pod %s/%s: %w", p.Namespace, p.Name, err)
+		return fmt.Errorf("encode %s/%s: %w", obj.GetNamespace(), obj.GetName(), err)
 	}
+	key := prefix + obj.GetNamespace() + "/" + obj.GetName()
 	c := w.clients[w.next.Add(1)%uint64(len(w.clients))]
 	// One put for each: objects of one transaction would share a revision, and
 	// the API server takes a revision for one object's.
-	if _, err := c.Put(ctx, podKey(p), string(b)); err != nil {
-		return fmt.Errorf("write pod %s/%s to etcd: %w", p.Namespace, p.Name, err)
+	if _, err := c.Put(ctx, key, string(b)); err != nil {
+		return fmt.Errorf("write %s to etcd: %w", key, err)
 	}
 	return nil
 }
