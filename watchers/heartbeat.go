@@ -68,7 +68,7 @@ func (b *heartbeat) run(ctx context.Context) {
 		case err == nil:
 			next.Down, next.Why, next.LastOK = false, "", sent
 			rotated = time.Now()
-		case errors.Is(err, context.DeadlineExceeded) && b.hub.heard().After(sent):
+		case errors.Is(err, context.DeadlineExceeded) && b.hub.heard.since(sent, prev.Down):
 			// It speaks, on the same connection: a long list on a slow line, or a slow server.
 			next.RTT = prev.RTT
 			next.Down, next.Why, next.LastOK = false, "", sent
@@ -130,9 +130,6 @@ func (b *heartbeat) why(ctx context.Context, err error) string {
 	}
 	return explain(err)
 }
-
-// heard is when something of a list or a watch came from the server last.
-func (h *Hub) heard() time.Time { return epoch.Add(time.Duration(h.traffic.Load())) }
 
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -20,19 +19,19 @@ var ErrNoKube = errors.New("no Kubernetes API server is configured: give --kubec
 // Hub owns the sources of one cluster: it starts a source when the first feed opens it, shares it between feeds, and stops it
 // some time after the last one closed.
 type Hub struct {
-	opt     Options
-	cfg     *rest.Config // nil: no API server
-	kube    kubernetes.Interface
-	tab     *rest.RESTClient // for Tables
-	conn    *connections
-	proj    *Projector
-	g       *run.Group
-	beat    *heartbeat
-	done    chan struct{} // closed when the hub is closed
-	slots   slots         // places for lists
-	spaces  spaces        // what to read where all namespaces are denied
-	traffic atomic.Int64  // when something came from the server last, since epoch
-	thrift  thrift
+	opt    Options
+	cfg    *rest.Config // nil: no API server
+	kube   kubernetes.Interface
+	tab    *rest.RESTClient // for Tables
+	conn   *connections
+	proj   *Projector
+	g      *run.Group
+	beat   *heartbeat
+	done   chan struct{} // closed when the hub is closed
+	slots  slots         // places for lists
+	spaces spaces        // what to read where all namespaces are denied
+	heard  heard         // when something came from the server last
+	thrift thrift
 
 	mu      sync.Mutex
 	closed  bool

@@ -103,6 +103,7 @@ func (p *part) fetch(ctx context.Context, fetch func(context.Context, metav1.Lis
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ctx, tap := hub.withTap(ctx)
+	tap.list.Store(true)
 	defer hub.guard(tap, hub.opt.Stall, func() { cancel(errStalled) })()
 	p.slot.onGiveWay(func() { cancel(errGaveWay) })
 	pg, err := fetch(ctx, opt)

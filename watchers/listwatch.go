@@ -168,7 +168,7 @@ func (l *listWatch) open(ctx context.Context, opt metav1.ListOptions, initial bo
 	ctx, cancel := context.WithCancelCause(ctx)
 	ctx, tap := hub.withTap(ctx)
 	unguard := func() {}
-	if initial {
+	if tap.list.Store(initial); initial {
 		p.status.list()
 		unguard = hub.guard(tap, hub.opt.Stall, func() { cancel(errStalled) })
 		p.slot.onGiveWay(func() { cancel(errGaveWay) })
@@ -186,7 +186,7 @@ func (l *listWatch) open(ctx context.Context, opt metav1.ListOptions, initial bo
 	p.throttles.Store(0)
 	p.status.opened(!initial)
 	cw := &countingWatch{
-		inner: w, out: make(chan watch.Event), done: make(chan struct{}), part: p, ctx: ctx, cancel: cancel, initial: initial, opened: time.Now(),
+		inner: w, out: make(chan watch.Event), done: make(chan struct{}), part: p, ctx: ctx, cancel: cancel, tap: tap, initial: initial, opened: time.Now(),
 	}
 	cw.unguard = func() {}
 	if initial {
@@ -224,6 +224,7 @@ type countingWatch struct {
 	part    *part
 	ctx     context.Context // of the request: its cause says why we ended it
 	cancel  context.CancelCauseFunc
+	tap     *tap
 	initial bool   // the initial events are still coming; the run goroutine's own
 	unguard func() // ends the guard of the initial events
 	opened  time.Time
@@ -270,6 +271,7 @@ func (w *countingWatch) pass() (n int, ended bool) {
 		case watch.Bookmark:
 			if m, err := meta.Accessor(ev.Object); err == nil && w.initial && m.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" {
 				w.initial = false
+				w.tap.list.Store(false)
 				w.unguard()
 				p.torn.Store(0)
 				p.slot.give()

@@ -254,6 +254,27 @@ func TestSlowPages(t *testing.T) {
 	}
 }
 
+// An API server whose own health check hangs is down though an event comes now and then, and up when it answers.
+func TestAnEventIsNoHeartbeat(t *testing.T) {
+	a, events := newAPI(t), make(chan string)
+	servePods(a, 1, events)
+	h := a.hub(Options{})
+	f := h.Open(podsKey(), Query{})
+	eventually(t, f, "live", live(1))
+	a.handle("/livez", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	s := eventually(t, f, "stale", phase(Stale))
+	since := s.State.Since
+	for i := range 50 { // over five heartbeats
+		events <- event("ADDED", pod(fmt.Sprint("late", i), fmt.Sprint(10+i)))
+		<-time.After(10 * time.Millisecond)
+		if st := f.Snapshot().State; st.Phase != Stale || !st.Since.Equal(since) {
+			t.Fatalf("event %d: %+v", i, st)
+		}
+	}
+	a.handle("/livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	eventually(t, f, "live", live(51))
+}
+
 // What is held while 20,000 pods of 5 KB are listed is the rows and about one page.
 func TestMemoryOfAPagedList(t *testing.T) {
 	if testing.Short() {

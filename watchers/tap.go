@@ -16,24 +16,43 @@ var epoch = time.Now()
 // tap is what the transport tells about one request while it runs, as net/http/httptrace does: when something of the answer came
 // last, and how long a server that throttles wants us to wait. client-go tells neither.
 type tap struct {
-	heard      atomic.Int64  // when bytes came last, or when the request was sent; since epoch
-	all        *atomic.Int64 // the same for all requests of the hub
-	retryAfter atomic.Int64  // Retry-After of an answer, in seconds; 0: it had none
+	hub        *Hub
+	heard      atomic.Int64 // when bytes came last, or when the request was sent; since epoch
+	retryAfter atomic.Int64 // Retry-After of an answer, in seconds; 0: it had none
+	list       atomic.Bool  // what comes is read from the storage now, not waited for
+}
+
+// heard is when something came from the server last, of any list or watch and of lists alone; since epoch.
+type heard struct{ any, list atomic.Int64 }
+
+// since reports whether something has come since then: an answer to a list says more than an event of a watch, which may have waited
+// in the API server while its etcd was gone.
+func (h *heard) since(then time.Time, listOnly bool) bool {
+	at := &h.any
+	if listOnly {
+		at = &h.list
+	}
+	return epoch.Add(time.Duration(at.Load())).After(then)
 }
 
 type tapKey struct{}
 
 // withTap returns a context whose request is listened to.
 func (h *Hub) withTap(ctx context.Context) (context.Context, *tap) {
-	t := &tap{all: &h.traffic}
+	t := &tap{hub: h}
 	t.heard.Store(int64(time.Since(epoch)))
 	return context.WithValue(ctx, tapKey{}, t), t
 }
 
-func (t *tap) hear() {
+func (t *tap) hear(good bool) {
 	now := int64(time.Since(epoch))
 	t.heard.Store(now)
-	t.all.Store(now)
+	if good {
+		t.hub.heard.any.Store(now)
+		if t.list.Load() {
+			t.hub.heard.list.Store(now)
+		}
+	}
 }
 
 // quiet is how long nothing has come.
@@ -49,9 +68,10 @@ func (r *tapped) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || !ok {
 		return res, err
 	}
-	t.hear()
+	good := res.StatusCode < http.StatusMultipleChoices
+	t.hear(good)
 	t.retryAfter.Store(retryAfter(res.Header.Get("Retry-After"), time.Now()))
-	res.Body = &tapBody{ReadCloser: res.Body, tap: t}
+	res.Body = &tapBody{ReadCloser: res.Body, tap: t, good: good}
 	return res, nil
 }
 
@@ -71,14 +91,15 @@ func retryAfter(header string, now time.Time) int64 {
 
 type tapBody struct {
 	io.ReadCloser
-	tap *tap
+	tap  *tap
+	good bool // not the body of an error
 }
 
 // Read implements io.Reader.
 func (b *tapBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
-		b.tap.hear()
+		b.tap.hear(b.good)
 	}
 	return n, err
 }
