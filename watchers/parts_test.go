@@ -197,7 +197,7 @@ func TestNamespacesStandInForAll(t *testing.T) {
 			})
 
 			r.grant("", true)
-			s = eventually(t, f, "all", func(s *Snapshot) bool {
+			eventually(t, f, "all", func(s *Snapshot) bool {
 				return where(s) == "data/a data/b other/x secret/s shop/c" && s.State.Phase == Live && s.State.Why == ""
 			})
 			add("", "late")

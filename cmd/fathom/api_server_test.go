@@ -107,7 +107,7 @@ func TestIntegrationTenant(t *testing.T) {
 	}
 	visit(term, "ingresses -A", "only shop: may not list ingresses in all namespaces") // a server-side Table
 	visit(term, "overview -A", "overview")
-	s = see("the overview counts shop's pods", 15*time.Second, func(s string) bool {
+	see("the overview counts shop's pods", 15*time.Second, func(s string) bool {
 		return strings.Contains(s, "denied: may not list nodes") && strings.Contains(s, "running")
 	})
 	visit(term, "nodes", "denied: may not list nodes")
