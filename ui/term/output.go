@@ -133,7 +133,9 @@ func (o *output) write(p []byte) {
 			if since.IsZero() {
 				since = time.Now()
 			}
-			o.ready(pollEvery)
+			if o.ready(pollEvery) && n < 0 { // ready, and yet it took nothing: not in a circle
+				<-time.After(time.Millisecond)
+			}
 		default:
 			o.mu.Lock()
 			o.failed, o.work, o.buf = err, 0, nil
@@ -194,7 +196,7 @@ func (o *output) finish(last string, d time.Duration) bool {
 	select {
 	case <-o.done:
 	case <-t.C: // blocked in a write, on a descriptor that blocks
-		_ = unix.IoctlSetInt(o.fd, unix.TCFLSH, unix.TCOFLUSH)
+		discardOutput(o.fd)
 	}
 	o.mu.Lock()
 	cut, failed := o.cut || len(o.buf) > 0, o.failed
@@ -223,7 +225,7 @@ func (o *output) finish(last string, d time.Duration) bool {
 			}
 			// It may take ours when what it has not read is thrown away.
 			flushed, deadline = true, time.Now().Add(d)
-			_ = unix.IoctlSetInt(o.fd, unix.TCFLSH, unix.TCOFLUSH)
+			discardOutput(o.fd)
 			p = append([]byte("\x18\x1b\\"), last...)
 		}
 	}

@@ -234,7 +234,7 @@ func holdOn(t *testing.T, line pty.Line, options string) time.Duration {
 func TestCtrlCOnADeadLine(t *testing.T) {
 	for name, line := range map[string]pty.Line{
 		"slow": slowLines[0].line, "deep": slowLines[1].line,
-		"dead": {BytesPerSecond: 100_000, Buffer: 0},
+		"dead": {BytesPerSecond: 100_000, Buffer: 0}, "dead, by signal": {BytesPerSecond: 100_000, Buffer: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			options := ""
@@ -243,7 +243,7 @@ func TestCtrlCOnADeadLine(t *testing.T) {
 			}
 			best := time.Hour
 			for i := 0; i < tries && best > time.Second; i++ {
-				best = min(best, endOn(t, line, options, name == "dead")-line.Latency)
+				best = min(best, endOn(t, name, line, options)-line.Latency)
 			}
 			if best > time.Second {
 				t.Errorf("it ended %v after Ctrl-C", best)
@@ -252,9 +252,11 @@ func TestCtrlCOnADeadLine(t *testing.T) {
 	}
 }
 
-// endOn presses Ctrl-C, on request when the terminal has not taken a byte for a second, and returns when the program has ended.
-func endOn(t *testing.T, line pty.Line, options string, dead bool) time.Duration {
+// endOn presses Ctrl-C or sends SIGTERM, on a dead line when the terminal has not taken a byte for a second, and returns how long
+// the program took to end.
+func endOn(t *testing.T, name string, line pty.Line, options string) time.Duration {
 	t.Helper()
+	dead := strings.HasPrefix(name, "dead")
 	var stopped atomic.Bool
 	mended := make(chan struct{})
 	x := startWith(t, &line, options, func() {
@@ -268,7 +270,11 @@ func endOn(t *testing.T, line pty.Line, options string, dead bool) time.Duration
 		<-time.After(time.Second) // the kernel's buffer fills
 	}
 	sent := time.Now()
-	_ = x.Send("\x03")
+	if strings.HasSuffix(name, "signal") {
+		_ = x.Signal(syscall.SIGTERM)
+	} else {
+		_ = x.Send("\x03")
+	}
 	for syscall.Kill(x.PID(), 0) == nil { // Exited waits for the terminal, which waits for mended
 		if time.Since(sent) > 10*time.Second {
 			t.Fatal("it has not ended")
