@@ -113,8 +113,9 @@ func (p *Projector) template(t PodTemplate) *PodTemplate {
 	if len(p.templates) >= maxPool {
 		clear(p.templates)
 	}
-	p.templates[t] = &t
-	return &t
+	c := t // only what is new is worth an allocation
+	p.templates[t] = &c
+	return &c
 }
 
 func (p *Projector) meta(o *metav1.ObjectMeta) Meta {

@@ -20,9 +20,8 @@ func (p *Projector) pod(o *corev1.Pod) *PodRow {
 		ServiceAccount: p.share(o.Spec.ServiceAccountName),
 		InitContainers: p.containers(o.Spec.InitContainers),
 		Containers:     p.containers(o.Spec.Containers),
-		Requests:       amountOf(resourcehelper.PodRequests(o, resourcehelper.PodResourcesOptions{})),
-		Limits:         amountOf(resourcehelper.PodLimits(o, resourcehelper.PodResourcesOptions{})),
 	}
+	tpl.Requests, tpl.Limits = podAmounts(o)
 	if o.Spec.Priority != nil {
 		tpl.Priority = *o.Spec.Priority
 	}
@@ -60,6 +59,20 @@ func (p *Projector) pod(o *corev1.Pod) *PodRow {
 		r.Message = p.share(bounded(waitingMessage(o)))
 	}
 	return r
+}
+
+// podAmounts gives the effective requests and limits, as the scheduler counts them. Where only containers ask for anything, which is
+// nearly everywhere, they are added up here: the library makes maps of them, which was nine tenths of what a row cost to make.
+func podAmounts(o *corev1.Pod) (requests, limits Amount) {
+	if len(o.Spec.InitContainers) > 0 || len(o.Spec.Overhead) > 0 || o.Spec.Resources != nil {
+		opt := resourcehelper.PodResourcesOptions{}
+		return amountOf(resourcehelper.PodRequests(o, opt)), amountOf(resourcehelper.PodLimits(o, opt))
+	}
+	for i := range o.Spec.Containers {
+		r := &o.Spec.Containers[i].Resources
+		requests, limits = requests.Add(amountOf(r.Requests)), limits.Add(amountOf(r.Limits))
+	}
+	return requests, limits
 }
 
 // podState is what kubectl's columns say of a pod.

@@ -2,6 +2,7 @@ package watchers
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
+	resourcehelper "k8s.io/component-helpers/resource"
 	"k8s.io/utils/ptr"
 )
 
@@ -274,4 +276,57 @@ func bigPod(i int) *corev1.Pod {
 	}
 	p.Status.Phase, p.Status.PodIP = corev1.PodRunning, fmt.Sprintf("10.0.%d.%d", i/256%256, i%256)
 	return p
+}
+
+// What is added up without the library is what the library says.
+func TestPodAmounts(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(4, 4))
+	list := func() corev1.ResourceList {
+		l := corev1.ResourceList{}
+		if rnd.IntN(3) > 0 {
+			l[corev1.ResourceCPU] = resource.MustParse(fmt.Sprintf("%dm", rnd.IntN(4000)))
+		}
+		if rnd.IntN(3) > 0 {
+			l[corev1.ResourceMemory] = resource.MustParse(fmt.Sprintf("%dMi", rnd.IntN(4000)))
+		}
+		if rnd.IntN(4) == 0 {
+			l["example.com/gpu"] = resource.MustParse("1")
+		}
+		return l
+	}
+	containers := func(n int) (cs []corev1.Container) {
+		for i := range n {
+			cs = append(cs, corev1.Container{Name: fmt.Sprint(i), Resources: corev1.ResourceRequirements{Requests: list(), Limits: list()}})
+		}
+		return cs
+	}
+	for range 2000 {
+		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: containers(rnd.IntN(4))}}
+		switch rnd.IntN(4) {
+		case 0:
+			p.Spec.InitContainers = containers(1 + rnd.IntN(2))
+		case 1:
+			p.Spec.Overhead = list()
+		}
+		opt := resourcehelper.PodResourcesOptions{}
+		requests, limits := podAmounts(p)
+		if want := amountOf(resourcehelper.PodRequests(p, opt)); requests != want {
+			t.Fatalf("requests %+v, the library says %+v, of %+v", requests, want, p.Spec)
+		}
+		if want := amountOf(resourcehelper.PodLimits(p, opt)); limits != want {
+			t.Fatalf("limits %+v, the library says %+v, of %+v", limits, want, p.Spec)
+		}
+	}
+}
+
+// A row costs its strings, and nothing for what other rows have too: the objects a large list is decoded into are garbage enough.
+func TestProjectionCost(t *testing.T) {
+	proj, pods, i := NewProjector(), []*corev1.Pod{}, 0
+	for i := range 101 {
+		pods = append(pods, bigPod(i))
+	}
+	n := testing.AllocsPerRun(100, func() { proj.Project(pods[i]); i++ })
+	if n > 2 {
+		t.Errorf("%v allocations for a pod, at most 2", n)
+	}
 }
