@@ -13,7 +13,7 @@ help:
 	@echo 'make demo         open fathom on a sandbox cluster with sample workloads'
 	@echo 'make test         everything: unit tests, golden frames, the sandbox suite, the terminal suite'
 	@echo 'make check        gofmt, vet, staticcheck'
-	@echo 'make bench        benchmarks with allocations'
+	@echo 'make bench        benchmarks with allocations, then fathom on 50,000 and 150,000 pods'
 	@echo 'make screenshots  draw docs/screenshots from a real run'
 
 .PHONY: build
@@ -59,14 +59,24 @@ check:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not gofmt-clean:"; echo "$$out"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags integration ./...
+	$(GO) vet -tags scale ./cmd/fathom
 	cd cmd/sandbox && $(GO) vet ./...
 	$(GO) build -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	bin/staticcheck -tags integration ./...
+	bin/staticcheck -tags scale ./cmd/fathom
 	cd cmd/sandbox && ../../bin/staticcheck ./...
 
+# First the benchmarks, then fathom on large clusters of nodes/pods, against a bare informer and kubectl on the same ones: see docs/performance.md.
+# SCALE= leaves the clusters out. On a busy machine the times lie.
+SCALE ?= 1000/50000 5000/150000
+
 .PHONY: bench
-bench:
+bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+	@failed=; for size in $(SCALE); do \
+		$(GO) test -tags scale -run '^TestScale$$' -count 1 -v -timeout 60m ./cmd/fathom -scale.nodes $${size%/*} -scale.pods $${size#*/} \
+			-scale.json $(CURDIR)/bin/scale-$${size#*/}.json || failed="$$failed $$size"; \
+	done; [ -z "$$failed" ] || { echo "make bench: missed at$$failed"; exit 1; }
 
 # The key table of the README is generated from the key map.
 .PHONY: keys

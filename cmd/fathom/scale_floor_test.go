@@ -41,10 +41,9 @@ func init() {
 // floorRow is what the floor keeps of a pod: its name and what a list of pods shows.
 type floorRow struct {
 	metav1.ObjectMeta
-	node, ip         string
-	phase            corev1.PodPhase
-	ready, restarts  int32
-	containers, gone bool
+	node, ip        string
+	phase           corev1.PodPhase
+	ready, restarts int32
 }
 
 // floorSync is what the child prints.

@@ -44,15 +44,6 @@ func kilobytes(data []byte, name string) (int64, error) {
 	return 0, fmt.Errorf("no %s", name)
 }
 
-// available is the memory that can be had on this machine, in bytes.
-func available() (int64, error) {
-	data, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0, err
-	}
-	return kilobytes(data, "MemAvailable:")
-}
-
 // userHZ is the unit of the times in /proc/PID/stat: USER_HZ, which is 100 on every Linux that Go runs on.
 const userHZ = 10 * time.Millisecond
 

@@ -279,7 +279,7 @@ func (d *dash) timeFrames(keys []string, back func()) []time.Duration {
 		want[i] = d.still(600 * time.Millisecond)
 	}
 	back()
-	d.wait(screenTime, "the screen as before", func(s *pty.Screen) bool { return sameBody(s, start) })
+	d.wait(screenTime, "the screen as before, which was\n"+start+"\n", func(s *pty.Screen) bool { return sameBody(s, start) })
 	var took []time.Duration
 	for i, key := range keys {
 		at := d.send(key)
@@ -288,14 +288,18 @@ func (d *dash) timeFrames(keys []string, back func()) []time.Duration {
 		d.still(200 * time.Millisecond)
 	}
 	back()
-	d.wait(screenTime, "the screen as before", func(s *pty.Screen) bool { return sameBody(s, start) })
+	d.wait(screenTime, "the screen as before, which was\n"+start+"\n", func(s *pty.Screen) bool { return sameBody(s, start) })
 	return took
 }
 
-// ages are what changes by itself while a frame is awaited.
-var ages = regexp.MustCompile(`\s*\b(\d+[dhms]){1,2}\b`)
+// ages are what changes by itself while a frame is awaited, and with them the blanks beside them.
+var ages = regexp.MustCompile(`\b(\d+[dhms]){1,2}\b`)
 
 func sameBody(s *pty.Screen, want string) bool {
 	_, body, _ := strings.Cut(s.String(), "\n")
-	return ages.ReplaceAllString(body, "") == ages.ReplaceAllString(want, "")
+	return ageless(body) == ageless(want)
+}
+
+func ageless(body string) string {
+	return strings.Join(strings.Fields(ages.ReplaceAllString(body, "")), " ")
 }

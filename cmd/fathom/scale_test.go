@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +29,7 @@ var (
 	scaleDir     = flag.String("scale.dir", "", "a running sandbox that carries the load already; nothing is started")
 	scaleRepeat  = flag.Int("scale.repeat", 3, "times that what is cheap is measured, for the median")
 	scaleHour    = flag.Duration("scale.hour", 3*time.Minute, "the shortened hour of churn")
+	scaleProfile = flag.String("scale.profile", "", "folder for profiles of fathom while it loads and while pods change; they cost a little themselves")
 	scaleOnly    = flag.Bool("scale.short", false, "leave out kubectl, the ten kinds and the hour of churn")
 )
 
@@ -86,6 +90,8 @@ type scaleRun struct {
 	d   *dash
 	f   figures
 	now time.Time
+
+	pprof string // fathom's address for profiles, or empty
 }
 
 // note tells how far the run is, at once.
@@ -258,7 +264,13 @@ func (r *scaleRun) open() {
 			r.rest()
 		}
 		r.serverCPU("fathom", func() {
-			r.d = openDash(r.t, r.c.Kubeconfig(), "-c", "pods -A")
+			args := []string{"-c", "pods -A"}
+			if *scaleProfile != "" {
+				r.pprof = freeAddress(r.t)
+				args = append(args, "--pprof", r.pprof)
+			}
+			r.d = openDash(r.t, r.c.Kubeconfig(), args...)
+			r.profile("load", 5*time.Second)
 			first := r.d.wait(completeTimeout, "the first rows", func(s *pty.Screen) bool { return paneOf(s).name == "pods" && s.Contains("load-0") })
 			done := r.d.wait(completeTimeout, "all rows", complete("pods", r.f.Pods))
 			r.f.First = append(r.f.First, first.Sub(r.d.term.Started))
@@ -282,7 +294,11 @@ func (r *scaleRun) steady() {
 	server := r.pids()["apiserver"]
 	r.f.Idle = r.d.cost(server, 20*time.Second)
 	r.note("idle: %.1f%% of a core, %.0f B/s, %.1f frames/s", r.f.Idle.CPU, r.f.Idle.Bytes, r.f.Idle.Frames)
-	r.churning(40*time.Second, func() { r.f.Churn = r.d.cost(server, 30*time.Second) })
+	r.churning(40*time.Second, func() {
+		r.profile("churn", 30*time.Second)
+		r.f.Churn = r.d.cost(server, 30*time.Second)
+	})
+	r.profile("heap", 0)
 	r.note("%d changes/s: %.1f%% of a core, %.0f B/s, %.1f frames/s", churnRate, r.f.Churn.CPU, r.f.Churn.Bytes, r.f.Churn.Frames)
 }
 
@@ -328,9 +344,14 @@ func (r *scaleRun) keys() {
 		r.d.send("g")
 	})[1:]
 	r.note("filter, each key: %v", r.f.Filter)
+	byName := func() {
+		r.d.send("N")
+		r.d.still(500 * time.Millisecond)
+		r.d.send("g")
+	}
+	byName()
 	for range *scaleRepeat {
-		// By age, by name, by status, and back by name.
-		r.f.Sort = append(r.f.Sort, r.d.timeFrames([]string{"A", "N", "S"}, func() { r.d.send("N"); r.d.still(500 * time.Millisecond); r.d.send("g") })...)
+		r.f.Sort = append(r.f.Sort, r.d.timeFrames([]string{"A", "S"}, byName)...) // by age, by status
 	}
 	r.note("sort: %v", r.f.Sort)
 }
@@ -375,6 +396,62 @@ func (r *scaleRun) long() {
 	<-time.After(settle)
 	r.f.Churned = r.d.memory()
 	r.note("memory after %v of churn: %s", *scaleHour, mb(r.f.Churned.RSS))
+}
+
+// profile takes a profile of fathom's processor time in the background, or of its heap when how is 0.
+func (r *scaleRun) profile(name string, how time.Duration) {
+	if r.pprof == "" {
+		return
+	}
+	url := "http://" + r.pprof + "/debug/pprof/heap"
+	if how > 0 {
+		url = fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", r.pprof, int(how.Seconds()))
+	}
+	done := make(chan struct{})
+	r.t.Cleanup(func() { <-done })
+	go func() {
+		defer close(done)
+		if err := fetch(url, filepath.Join(*scaleProfile, fmt.Sprintf("%s-%d.pb.gz", name, r.f.Pods))); err != nil {
+			r.t.Errorf("profile %s: %v", name, err)
+		}
+	}()
+}
+
+// fetch saves what a URL answers; fathom may need a moment until it listens.
+func fetch(url, path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	var res *http.Response
+	var err error
+	for range 200 {
+		if res, err = http.Get(url); err == nil {
+			break
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(f, res.Body)
+	return err
+}
+
+// freeAddress is an address of this machine that nothing listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func median[T int64 | time.Duration](values []T) T { return quantile(values, 0.5) }
