@@ -117,6 +117,9 @@ func stateSpans(s watchers.State, th *theme.Theme, now time.Time, room int) []dr
 		if s.Why != "" { // true, but not the whole truth: some namespaces only, or no watch
 			word += ": " + s.Why
 		}
+		if s.Partial {
+			glyph, style = g.Warn, theme.Warn
+		}
 	case watchers.Connecting:
 		glyph, style, word = g.Pending, theme.Info, "connecting"
 		if s.Loaded > 0 {

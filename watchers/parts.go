@@ -150,6 +150,7 @@ func (u *union) state(own State) State {
 	case Connecting:
 		out.Loaded = loaded
 	case Live:
+		out.Partial = true
 		out.Why = unionNote(u.src.key.GVR.Resource, names, len(parts), total)
 	}
 	return out

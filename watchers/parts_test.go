@@ -160,7 +160,7 @@ func TestNamespacesStandInForAll(t *testing.T) {
 			s = eventually(t, f, "a note", func(s *Snapshot) bool {
 				return s.State.Why == "only shop, data: may not list "+key.GVR.Resource+" in all namespaces"
 			})
-			if s.State.Phase != Live {
+			if s.State.Phase != Live || !s.State.Partial {
 				t.Errorf("%+v", s.State)
 			}
 			add := func(ns, name string) {
@@ -198,7 +198,7 @@ func TestNamespacesStandInForAll(t *testing.T) {
 
 			r.grant("", true)
 			eventually(t, f, "all", func(s *Snapshot) bool {
-				return where(s) == "data/a data/b other/x secret/s shop/c" && s.State.Phase == Live && s.State.Why == ""
+				return where(s) == "data/a data/b other/x secret/s shop/c" && s.State.Phase == Live && s.State.Why == "" && !s.State.Partial
 			})
 			add("", "late")
 			eventually(t, f, "the watch of all goes on", func(s *Snapshot) bool { return s.Len() == 6 })

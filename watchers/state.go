@@ -27,6 +27,7 @@ type State struct {
 	Verb     string    // Denied: the verb that was refused
 	Resource string    // Denied, Unsupported: the resource as group/resource
 	Loaded   int       // Connecting: objects received so far
+	Partial  bool      // Live: of what was asked for only a part may be read; Why says which
 }
 
 // Row is one immutable line of a pane. Rows are pointers to slim structs; a changed object is a new Row.

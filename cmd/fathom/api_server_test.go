@@ -115,7 +115,7 @@ func TestIntegrationTenant(t *testing.T) {
 	visit(term, "pods -A", "only shop: may not list pods in all namespaces")
 
 	out, errs, code := fathom(t, env, "print", "pods", "-A")
-	if code != 0 || !strings.Contains(out, "shop") || strings.Contains(out, "postgres") {
+	if code != 0 || !strings.Contains(out, "shop") || strings.Contains(out, "postgres") || errs != "fathom: only shop: may not list pods in all namespaces\n" {
 		t.Errorf("print: exit %d, %s\n%s", code, errs, out)
 	}
 

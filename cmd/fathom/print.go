@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fathom/internal/run"
+	"fathom/internal/safe"
 	"fathom/theme"
 	"fathom/views"
 )
@@ -84,5 +85,11 @@ func printView(ctx context.Context, f *flags, line, filter string, format views.
 		}
 		return err
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if st := p.State(); st.Partial {
+		fmt.Fprintf(os.Stderr, "fathom: %s\n", safe.String(st.Why))
+	}
+	return nil
 }
