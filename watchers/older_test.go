@@ -18,6 +18,12 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
+// calm gives the heartbeat its usual pace: on a busy machine a faster one takes the server for dead, and breaks its connections.
+func calm(o Options) Options {
+	o.Beat, o.BeatTimeout = time.Second, 1500*time.Millisecond
+	return o
+}
+
 // pagedPods is a server that does not stream lists: pages of limit pods of n, in order, from a continue token that is a number.
 type pagedPods struct {
 	n      int
@@ -110,7 +116,7 @@ func TestServersThatDoNotStreamLists(t *testing.T) {
 			a := newAPI(t)
 			srv := &pagedPods{n: 1234, refuse: refuse, pod: func(i int) *corev1.Pod { return pod(fmt.Sprint("p", i), "5") }}
 			a.handle(podsPath, srv.ServeHTTP)
-			f := a.hub(Options{Stall: 1500 * time.Millisecond}).Open(podsKey(), Query{})
+			f := a.hub(calm(Options{Stall: 1500 * time.Millisecond})).Open(podsKey(), Query{})
 			eventually(t, f, "all", live(1234))
 			srv.mu.Lock()
 			defer srv.mu.Unlock()
@@ -136,7 +142,7 @@ func TestContinueTokenExpires(t *testing.T) {
 		return false
 	}
 	a.handle(podsPath, srv.ServeHTTP)
-	f := a.hub(Options{PageSize: 10}).Open(podsKey(), Query{})
+	f := a.hub(calm(Options{PageSize: 10})).Open(podsKey(), Query{})
 	s := eventually(t, f, "all", live(1000))
 	if expired.Load() != 2 || s.State.Why != "" {
 		t.Errorf("%d tokens expired, %+v", expired.Load(), s.State)
@@ -168,7 +174,7 @@ func TestContinueTokenExpiresForEver(t *testing.T) {
 		return true
 	}
 	a.handle(podsPath, srv.ServeHTTP)
-	f := a.hub(Options{PageSize: 10}).Open(podsKey(), Query{})
+	f := a.hub(calm(Options{PageSize: 10})).Open(podsKey(), Query{})
 	s := eventually(t, f, "all", live(900))
 	if !strings.Contains(s.State.Why, "too slowly") {
 		t.Errorf("%+v", s.State)
@@ -196,7 +202,7 @@ func TestAPageFails(t *testing.T) {
 		return false
 	}
 	a.handle(podsPath, srv.ServeHTTP)
-	f := a.hub(Options{PageSize: 10}).Open(podsKey(), Query{})
+	f := a.hub(calm(Options{PageSize: 10})).Open(podsKey(), Query{})
 	eventually(t, f, "all", live(30))
 	if fmt.Sprint(srv.froms) != "[0 10 10 10 20]" {
 		t.Errorf("pages from %v", srv.froms)
@@ -309,7 +315,7 @@ func TestMemoryOfAPagedList(t *testing.T) {
 		return false
 	}
 	a.handle(podsPath, srv.ServeHTTP)
-	f := a.hub(Options{MinPublish: time.Hour}).Open(podsKey(), Query{})
+	f := a.hub(calm(Options{MinPublish: time.Hour})).Open(podsKey(), Query{})
 	for end := time.Now().Add(time.Minute); f.src.status.State().Phase != Live; <-time.After(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not within a minute: %+v", f.src.status.State())

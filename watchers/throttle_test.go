@@ -66,7 +66,7 @@ func TestThrottledIsSaidAndWaitedFor(t *testing.T) {
 		name := fmt.Sprint("things", i)
 		paths["/apis/example.io/v1/"+name] = crdKey(name)
 	}
-	h := a.hub(Options{})
+	h := a.hub(calm(Options{}))
 	begun := time.Now()
 	var feeds []*Feed
 	for path, k := range paths {
@@ -120,7 +120,7 @@ func TestRetryAfterIsRespected(t *testing.T) {
 	events := make(chan string)
 	servePods(a, 2, events)
 	a.handle(podsPath, x.wrap(a.on[podsPath]))
-	f := a.hub(Options{}).Open(podsKey(), Query{})
+	f := a.hub(calm(Options{})).Open(podsKey(), Query{})
 	eventually(t, f, "throttled", func(s *Snapshot) bool { return strings.Contains(s.State.Why, "429") })
 	x.on.Store(false)
 	s := eventually(t, f, "live", live(2))
@@ -147,7 +147,7 @@ func TestAnHourIsCapped(t *testing.T) {
 	a, x := newAPI(t), &throttler{retryAfter: "3600"}
 	x.on.Store(true)
 	a.handle(podsPath, x.wrap(http.NotFound))
-	f := a.hub(Options{}).Open(podsKey(), Query{})
+	f := a.hub(calm(Options{})).Open(podsKey(), Query{})
 	before := time.Now()
 	eventually(t, f, "throttled", func(s *Snapshot) bool { return strings.Contains(s.State.Why, "429") })
 	f.src.status.mu.Lock()
@@ -207,7 +207,7 @@ func TestThrottledWatchResumes(t *testing.T) {
 					inner(w, r)
 				})
 			}
-			f := a.hub(Options{}).Open(k, Query{})
+			f := a.hub(calm(Options{})).Open(k, Query{})
 			eventually(t, f, "live", live(1))
 			events <- add("before", "8")
 			eventually(t, f, "an event", live(2))
@@ -249,7 +249,7 @@ func TestThrottledBetweenPages(t *testing.T) {
 			reply(w, vmTable("5", "", "b"))
 		}
 	})
-	f := a.hub(Options{}).Open(vmKey(), Query{})
+	f := a.hub(calm(Options{})).Open(vmKey(), Query{})
 	s := eventually(t, f, "throttled", func(s *Snapshot) bool { return strings.Contains(s.State.Why, "429") })
 	if s.State.Loaded != 1 {
 		t.Errorf("%+v", s.State)
@@ -279,7 +279,7 @@ func TestWatchesThatEndAtOnce(t *testing.T) {
 		stream(w, r, closed)
 	})
 	begun := time.Now()
-	f := a.hub(Options{}).Open(podsKey(), Query{})
+	f := a.hub(calm(Options{})).Open(podsKey(), Query{})
 	eventually(t, f, "a row", func(s *Snapshot) bool { return s.Len() == 1 })
 	within(t, func() string { return fmt.Sprint(watches.Load(), " watches") }, func() bool { return watches.Load() == 4 })
 	if took := time.Since(begun); lists.Load() != 1 || took < 3*time.Second {
