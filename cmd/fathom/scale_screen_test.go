@@ -21,7 +21,9 @@ const screenTime = 60 * time.Second
 type dash struct {
 	t    *testing.T
 	term *pty.Terminal
-	each func(at time.Time, s *pty.Screen) // called by the terminal's goroutine
+	// Called by the terminal's goroutine, under its lock.
+	each func(at time.Time, s *pty.Screen)
+	vain func(piece []byte, s *pty.Screen)
 }
 
 func openDash(t *testing.T, kubeconfig string, args ...string) *dash {
@@ -31,7 +33,10 @@ func openDash(t *testing.T, kubeconfig string, args ...string) *dash {
 	term, err := pty.Start(testcluster.Binary(t, "fathom"), append([]string{"--kubeconfig", kubeconfig}, args...), pty.Options{
 		Cols: 200, Rows: 60, Sync: true,
 		Env: []string{"HOME=" + home, "XDG_STATE_HOME=" + home, "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TERM=xterm-256color"},
-		Each: func(at time.Time, _ []byte, s *pty.Screen) {
+		Each: func(at time.Time, piece []byte, s *pty.Screen) {
+			if d.vain != nil {
+				d.vain(piece, s)
+			}
 			if d.each != nil {
 				d.each(at, s)
 			}
@@ -177,6 +182,7 @@ type cost struct {
 	Seconds   float64 `json:"seconds"`
 	CPU       float64 `json:"cpuPercent"` // of a core
 	Bytes     float64 `json:"bytesPerSecond"`
+	Vain      float64 `json:"vainBytesPerSecond"` // after which the screen was as before
 	Frames    float64 `json:"framesPerSecond"`
 	ServerCPU float64 `json:"apiserverCPUPercent"`
 }
@@ -196,11 +202,24 @@ func (d *dash) cost(server int, how time.Duration) cost {
 		d.term.Look(func(s *pty.Screen) { frames = s.Frames })
 		return cpu, serverCPU, d.term.Bytes(), frames, time.Now()
 	}
+	var last string
+	var vain int64
+	d.term.Look(func(s *pty.Screen) { last = s.String() })
+	watch := func(piece []byte, s *pty.Screen) {
+		now := s.String()
+		if now == last {
+			vain += int64(len(piece))
+		}
+		last = now
+	}
+	d.term.Look(func(*pty.Screen) { d.vain = watch })
 	cpu0, server0, bytes0, frames0, at0 := read()
 	<-time.After(how)
 	cpu1, server1, bytes1, frames1, at1 := read()
 	took := at1.Sub(at0).Seconds()
+	d.term.Look(func(*pty.Screen) { d.vain = nil })
 	return cost{
+		Vain:    float64(vain) / took,
 		Seconds: took, CPU: 100 * (cpu1 - cpu0).Seconds() / took, Bytes: float64(bytes1-bytes0) / took,
 		Frames: float64(frames1-frames0) / took, ServerCPU: 100 * (server1 - server0).Seconds() / took,
 	}

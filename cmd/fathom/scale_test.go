@@ -49,7 +49,7 @@ type figures struct {
 	Load                   time.Duration
 	Floor                  []other
 	Kubectl                *other
-	First, Complete        []time.Duration
+	First, Complete, CPU   []time.Duration
 	Memory                 []memory
 	Idle                   cost
 	Churn                  cost
@@ -73,9 +73,9 @@ func TestScale(t *testing.T) {
 	}
 	r.note("%d nodes and %d pods on %s", r.f.Nodes, r.f.Pods, r.f.Machine)
 	r.servers("loaded")
-	r.others()
-	r.open()
+	r.compare()
 	r.steady()
+	r.kubectl()
 	r.keys()
 	r.panes()
 	r.long()
@@ -236,55 +236,65 @@ func (r *scaleRun) count() int {
 	return n
 }
 
-// others measures the other clients.
-func (r *scaleRun) others() {
-	for range *scaleRepeat {
-		r.serverCPU("bare informer", func() { r.f.Floor = append(r.f.Floor, measureFloor(r.t, r.c.Kubeconfig())) })
-		f := r.f.Floor[len(r.f.Floor)-1]
-		r.note("bare informer: %d pods in %.1fs, %s", f.Pods, f.Complete.Seconds(), mb(f.Memory.RSS))
-		r.rest()
-	}
-	if *scaleOnly {
-		return
-	}
-	r.serverCPU("kubectl", func() {
-		k := measureKubectl(r.t, r.c.Kubeconfig())
-		r.f.Kubectl = &k
-	})
-	r.note("kubectl get pods -A: %.1fs, %s", r.f.Kubectl.Complete.Seconds(), mb(r.f.Kubectl.Memory.Peak))
-	r.rest()
-}
-
-// open opens fathom some times; the last one stays.
-func (r *scaleRun) open() {
+// compare loads all pods with the bare informer and with fathom, in turn; the last fathom stays.
+func (r *scaleRun) compare() {
 	r.t.Helper()
 	for i := range *scaleRepeat {
 		if i > 0 {
 			r.d.close()
-			r.rest()
 		}
-		r.serverCPU("fathom", func() {
-			args := []string{"-c", "pods -A"}
-			if *scaleProfile != "" {
-				r.pprof = freeAddress(r.t)
-				args = append(args, "--pprof", r.pprof)
-			}
-			r.d = openDash(r.t, r.c.Kubeconfig(), args...)
-			r.profile("load", 5*time.Second)
-			first := r.d.wait(completeTimeout, "the first rows", func(s *pty.Screen) bool { return paneOf(s).name == "pods" && s.Contains("load-0") })
-			done := r.d.wait(completeTimeout, "all rows", complete("pods", r.f.Pods))
-			r.f.First = append(r.f.First, first.Sub(r.d.term.Started))
-			r.f.Complete = append(r.f.Complete, done.Sub(r.d.term.Started))
-		})
+		r.rest()
+		r.serverCPU("bare informer", func() { r.f.Floor = append(r.f.Floor, measureFloor(r.t, r.c.Kubeconfig())) })
+		f := r.f.Floor[i]
+		r.note("bare informer: %d pods in %.1fs, %.1fs of processor time, %s", f.Pods, f.Complete.Seconds(), f.CPU.Seconds(), mb(f.Memory.RSS))
+		r.rest()
+		r.serverCPU("fathom", r.open)
 		<-time.After(settle)
 		r.f.Memory = append(r.f.Memory, r.d.memory())
-		r.note("fathom: first rows %.2fs, complete %.1fs, %s", r.f.First[i].Seconds(), r.f.Complete[i].Seconds(), mb(r.f.Memory[i].RSS))
+		r.note("fathom: first rows %.2fs, complete %.1fs, %.1fs of processor time, %s",
+			r.f.First[i].Seconds(), r.f.Complete[i].Seconds(), r.f.CPU[i].Seconds(), mb(r.f.Memory[i].RSS))
 	}
 	var unknown []string
 	r.d.term.Look(func(s *pty.Screen) { unknown = s.Unknown })
 	if len(unknown) > 0 {
 		r.t.Errorf("fathom sends what this terminal does not know: %q", unknown)
 	}
+}
+
+// open opens fathom on all pods and waits until they are there.
+func (r *scaleRun) open() {
+	r.t.Helper()
+	args := []string{"-c", "pods -A"}
+	if *scaleProfile != "" {
+		r.pprof = freeAddress(r.t)
+		args = append(args, "--pprof", r.pprof)
+	}
+	r.d = openDash(r.t, r.c.Kubeconfig(), args...)
+	r.profile("load", 5*time.Second)
+	first := r.d.wait(completeTimeout, "the first rows", func(s *pty.Screen) bool { return paneOf(s).name == "pods" && s.Contains("load-0") })
+	done := r.d.wait(completeTimeout, "all rows", complete("pods", r.f.Pods))
+	cpu, err := cpuOf(r.d.term.PID())
+	if err != nil {
+		r.t.Error(err)
+	}
+	r.f.First = append(r.f.First, first.Sub(r.d.term.Started))
+	r.f.Complete = append(r.f.Complete, done.Sub(r.d.term.Started))
+	r.f.CPU = append(r.f.CPU, cpu)
+}
+
+// kubectl measures `kubectl get pods -A`.
+func (r *scaleRun) kubectl() {
+	if *scaleOnly {
+		return
+	}
+	r.rest()
+	r.serverCPU("kubectl", func() {
+		k := measureKubectl(r.t, r.c.Kubeconfig())
+		r.f.Kubectl = &k
+	})
+	r.note("kubectl get pods -A: %.1fs, %.1fs of processor time, %s", r.f.Kubectl.Complete.Seconds(), r.f.Kubectl.CPU.Seconds(), mb(r.f.Kubectl.Memory.Peak))
+	r.servers("kubectl done")
+	r.rest()
 }
 
 // steady measures what it costs to look at the list.

@@ -9,11 +9,13 @@ import (
 	"fathom/cmd/sandbox/internal/controlplane"
 )
 
-// What one pod of the load takes, measured with 50,000 and 150,000 of them.
+// What one pod of the load takes at most, measured with 50,000 of them while
+// clients list and watch them all.
 const (
-	podInServer     = 40 << 10 // API server: its cache, and a client that loads
-	podInMember     = 18 << 10 // one etcd member: file pages, index and Raft log
-	podInController = 70 << 10 // controller manager, scheduler and kwok together
+	podInServer     = 140 << 10 // API server
+	podInLeanServer = 80 << 10
+	podInMember     = 16 << 10 // one etcd member: file pages, index and Raft log
+	podInController = 90 << 10 // controller manager, scheduler and kwok together
 	podInBackend    = 8 << 10  // one member's file, with a few changes
 	idle            = 3 << 29  // what must stay free
 )
@@ -36,7 +38,11 @@ func CheckRoom(s *controlplane.Spec, nodes, pods int, controllers bool) error {
 	if err != nil {
 		return fmt.Errorf("how much memory is free: %w: give --force to load anyway", err)
 	}
-	want := int64(pods)*(podInServer+int64(s.Members)*podInMember) + idle
+	server := int64(podInServer)
+	if s.Lean {
+		server = podInLeanServer
+	}
+	want := int64(pods)*(server+int64(s.Members)*podInMember) + idle
 	hint := ""
 	if controllers {
 		want += int64(pods) * podInController
@@ -44,6 +50,9 @@ func CheckRoom(s *controlplane.Spec, nodes, pods int, controllers bool) error {
 	}
 	if s.Members > 1 {
 		hint += "a sandbox with --members 1 too, "
+	}
+	if !s.Lean {
+		hint += "one with --lean, "
 	}
 	if want > free {
 		return fmt.Errorf("%d nodes and %d pods need about %s of free memory, there are %s: %s--force loads anyway",
