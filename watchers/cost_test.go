@@ -10,7 +10,7 @@ import (
 // What a change costs must not depend on how many rows there are. Allocations and bytes do not depend on the machine: they are a
 // gate; the times of the benchmarks beside this are not.
 func TestCostOfAChange(t *testing.T) {
-	const n, changed = 50_000, 30 // 300 changes per second, ten snapshots per second
+	const n, changed = 20_000, 30 // 300 changes per second, ten snapshots per second
 	f, store := loose(t, Options{MinPublish: time.Hour})
 	f.Close() // its builder: this goroutine builds
 	f.sub = store.subscribe(f.wake, Within{})
@@ -60,7 +60,7 @@ func TestCostOfAChange(t *testing.T) {
 		build         func()
 		allocs, bytes uint64
 	}{
-		// A chunk of 256 rows is 4 KB; 30 changes touch about 30 of 196 chunks.
+		// A chunk of 256 rows is 4 KB; 30 changes touch about 30 of 79 chunks.
 		{"snapshot", f.build, 60, 192 << 10},
 		{"overview", func() { in.deltas = d.take(false); over.build(in) }, 60, 16 << 10},
 		// A node's list of 50 pods, and of its zone's nodes.

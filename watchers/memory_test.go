@@ -11,10 +11,10 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// What a cluster of 50,000 pods costs in memory once it is shown: the rows, the store and one sorted snapshot. The row is the
+// What a pod costs in memory once it is shown: the rows, the store and one sorted snapshot. The row is the
 // promise of the whole design (an unstructured pod of this size is 50 KB, a typed one 18 KB), so that its size is a test.
 func TestBytesPerPod(t *testing.T) {
-	const n, most = 50_000, 530
+	const n, most = 20_000, 560
 	f, store := loose(t, Options{MinPublish: time.Hour})
 	f.Close() // its builder: this goroutine builds
 	f.sub = store.subscribe(f.wake, Within{})
