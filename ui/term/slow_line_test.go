@@ -143,8 +143,10 @@ const tries = 4
 
 // While every row changes all the time, what is typed is on the screen soon; frames that the line cannot carry are dropped.
 func TestTypingOnASlowLine(t *testing.T) {
+	t.Parallel() // it waits nearly all the time
 	for _, l := range slowLines {
 		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
 			var best time.Duration
 			for range tries {
 				p90, queued, rate := typeOn(t, l.line, l.options)
@@ -198,8 +200,10 @@ func typeOn(t *testing.T, line pty.Line, options string) (p90 time.Duration, que
 
 // A key that is held down for 3 s: the last of it is on the screen within a second of its release.
 func TestAHeldKeyOnASlowLine(t *testing.T) {
+	t.Parallel() // it waits nearly all the time
 	for _, l := range slowLines {
 		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
 			best := time.Hour
 			for i := 0; i < tries && best > time.Second; i++ {
 				best = min(best, holdOn(t, l.line, l.options))
@@ -232,11 +236,13 @@ func holdOn(t *testing.T, line pty.Line, options string) time.Duration {
 
 // Ctrl-C ends the program within a second, also when the terminal takes no bytes at all.
 func TestCtrlCOnADeadLine(t *testing.T) {
+	t.Parallel() // it waits nearly all the time
 	for name, line := range map[string]pty.Line{
 		"slow": slowLines[0].line, "deep": slowLines[1].line,
 		"dead": {BytesPerSecond: 100_000, Buffer: 0}, "dead, by signal": {BytesPerSecond: 100_000, Buffer: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			options := ""
 			if name == "deep" {
 				options = "far"
@@ -283,4 +289,39 @@ func endOn(t *testing.T, name string, line pty.Line, options string) time.Durati
 	}
 	t.Logf("ended after %v", time.Since(sent).Round(time.Millisecond))
 	return time.Since(sent)
+}
+
+// On a terminal that is near, a key is on the screen within 8 ms (the median): it waits for no clock. In one of the tries the machine has
+// time for it, and the race detector takes its own.
+func TestAKeyIsDrawnAtOnce(t *testing.T) {
+	const limit = slower * 8 * time.Millisecond
+	best := time.Hour
+	for i := 0; i < tries && best > limit; i++ {
+		best = min(best, keyToPaint(t))
+	}
+	if best > limit {
+		t.Errorf("a key was on the screen after %v (the median), more than %v", best, limit)
+	}
+}
+
+func keyToPaint(t *testing.T) time.Duration {
+	t.Helper()
+	x := start(t, nil, "")
+	defer x.Close()
+	pause := time.NewTicker(37 * time.Millisecond) // in step with no clock
+	defer pause.Stop()
+	var took []time.Duration
+	for i := range 60 {
+		<-pause.C
+		sent := time.Now()
+		_ = x.Send("a")
+		at, err := x.WaitText(10*time.Second, fmt.Sprintf("typed %d:", i+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		took = append(took, at.Sub(sent))
+	}
+	slices.Sort(took)
+	t.Logf("key to paint while every row changes ten times a second: p50 %v, p90 %v, most %v", took[30], took[54], took[59])
+	return took[30]
 }

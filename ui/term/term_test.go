@@ -91,6 +91,7 @@ func inShell(t *testing.T, line *pty.Line, options string) *pty.Terminal {
 
 // No answer of the terminal reaches the shell, however early the program ends; what the user types to the shell does.
 func TestAnswersDoNotReachTheShell(t *testing.T) {
+	t.Parallel()
 	for name, keys := range map[string]string{"at once": "\x03", "after some frames": "aaa\x03"} {
 		t.Run(name, func(t *testing.T) {
 			x := inShell(t, &pty.Line{Latency: 100 * time.Millisecond, BytesPerSecond: 200_000, Buffer: 1 << 20}, "far")
@@ -117,6 +118,7 @@ func TestAnswersDoNotReachTheShell(t *testing.T) {
 
 // A terminal that never answers holds nothing up for longer than a moment.
 func TestATerminalThatNeverAnswers(t *testing.T) {
+	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
