@@ -83,7 +83,7 @@ func TestTableListAndWatch(t *testing.T) {
 		t.Errorf("%d lists", n)
 	}
 	n := len(a.requests(vmPath))
-	a.srv.CloseClientConnections() // torn: resumes, without a list
+	a.srv.CloseClientConnections()                                                                        // torn: resumes, without a list
 	within(t, func() string { return "a new watch" }, func() bool { return len(a.requests(vmPath)) > n }) // not the old handler's event
 	events <- event("ADDED", vmTable("9", "", "e"))
 	eventually(t, f, "e after the tear", func(s *Snapshot) bool { _, ok := s.Find("uid-e"); return ok && live(4)(s) })
