@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,8 @@ const (
 	completeTimeout = 8 * time.Minute
 	// settle is how long after a list memory is looked at.
 	settle = 5 * time.Second
+	// giveBack is when memory that is not needed any more must be given back: within a minute, and a little.
+	giveBack = 70 * time.Second
 	// churnRate is in changes per second.
 	churnRate = 300
 )
@@ -57,7 +60,8 @@ type figures struct {
 	Keys                   []time.Duration
 	Filter, Sort           []time.Duration
 	Nodes1, Placement      time.Duration
-	Back, Churned          memory
+	Back                   memory                       // after ten kinds
+	Churning, Churned      memory                       // at the end of the hour of churn, and when it was over for a while
 	Servers                map[string]map[string]memory // by moment and component
 	ServerCPU              map[string]float64           // seconds of the API server's, by what it was for
 }
@@ -71,6 +75,7 @@ func TestScale(t *testing.T) {
 	if !r.cluster() {
 		return
 	}
+	r.t.Cleanup(r.save) // what was measured, also when the rest fails
 	r.note("%d nodes and %d pods on %s", r.f.Nodes, r.f.Pods, r.f.Machine)
 	r.servers("loaded")
 	r.compare()
@@ -381,16 +386,17 @@ func (r *scaleRun) panes() {
 	if *scaleOnly {
 		return
 	}
-	for _, view := range []string{"deployments", "replicasets", "namespaces", "serviceaccounts", "leases", "configmaps", "secrets", "events", "services", "nodes"} {
-		r.d.command(view + " -A")
-		if _, err := r.d.term.Wait(completeTimeout, view, live(view)); err != nil {
-			r.t.Error(err)
-		}
+	for _, view := range []string{
+		"deployments -A", "replicasets -A", "namespaces", "serviceaccounts -A", "configmaps -A", "secrets -A", "events -A", "services -A", "jobs -A", "nodes",
+	} {
+		r.d.command(view)
+		name, _, _ := strings.Cut(view, " ")
+		r.d.wait(screenTime, view, live(name))
 	}
 	at = r.d.command("pods -A")
 	back := r.d.wait(completeTimeout, "pods again", complete("pods", 1)).Sub(at)
 	r.note("pods again after ten kinds: %v", back)
-	<-time.After(70 * time.Second) // what is not looked at is given back within a minute
+	<-time.After(giveBack)
 	r.f.Back = r.d.memory()
 	r.note("memory after ten kinds: %s", mb(r.f.Back.RSS))
 }
@@ -403,9 +409,10 @@ func (r *scaleRun) long() {
 	r.d.command("pods -A")
 	r.d.wait(completeTimeout, "pods again", complete("pods", 1))
 	r.churning(*scaleHour, nil)
-	<-time.After(settle)
+	r.f.Churning = r.d.memory()
+	<-time.After(giveBack)
 	r.f.Churned = r.d.memory()
-	r.note("memory after %v of churn: %s", *scaleHour, mb(r.f.Churned.RSS))
+	r.note("memory at the end of %v of churn: %s, %v later: %s", *scaleHour, mb(r.f.Churning.RSS), giveBack, mb(r.f.Churned.RSS))
 }
 
 // profile takes a profile of fathom's processor time in the background, or of its heap when how is 0.
