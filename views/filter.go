@@ -2,6 +2,7 @@ package views
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"regexp"
@@ -110,15 +111,31 @@ func (f Filter) matchText(text []byte, set labels.Labels) bool {
 	return f.Match(string(text), set)
 }
 
-// lowerASCII turns text into lower case, and reports false, leaving the rest, when it is not ASCII.
+// lowerASCII turns text into lower case, and reports false, leaving the rest, when it is not ASCII. It goes eight bytes at a time: it is
+// called for every row of a list at every key of a filter.
 func lowerASCII(text []byte) bool {
-	for i, c := range text {
-		if c >= 0x80 {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:])
+		if x&tops != 0 {
 			return false
 		}
-		text[i] = lower(c)
+		upper := ((x + (0x80-'A')*ones) ^ (x + (0x7f-'Z')*ones)) & tops // the top bit of every byte from A to Z
+		binary.LittleEndian.PutUint64(text[i:], x|upper>>2)
+	}
+	for ; i < len(text); i++ {
+		if text[i] >= 0x80 {
+			return false
+		}
+		text[i] = lower(text[i])
 	}
 	return true
+}
+
+// narrows reports whether every row that f passes, before passes too.
+func (f Filter) narrows(before Filter) bool {
+	return before.substr != "" && f.substr != "" && !before.not && !f.not && strings.Contains(f.substr, before.substr)
 }
 
 // NeedsText reports whether Match looks at the row's text, and not only at its labels.

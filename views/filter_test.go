@@ -1,6 +1,7 @@
 package views
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -55,6 +56,50 @@ func TestCount(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 150_001: "150,001", 1_234_567: "1,234,567", -1000: "-1,000", -100: "-100"} {
 		if got := Count(n); got != want {
 			t.Errorf("%d is shown as %s", n, got)
+		}
+	}
+}
+
+func TestLowerASCII(t *testing.T) {
+	var all []byte
+	for c := range 128 {
+		all = append(all, byte(c))
+	}
+	for from := range 9 {
+		for to := from; to <= len(all); to++ {
+			got := append([]byte{}, all[from:to]...)
+			if !lowerASCII(got) || string(got) != strings.ToLower(string(all[from:to])) {
+				t.Fatalf("%q becomes %q", all[from:to], got)
+			}
+		}
+	}
+	for i := range 20 {
+		b := bytes.Repeat([]byte("A"), 20)
+		b[i] = 0xc3
+		if lowerASCII(b) {
+			t.Errorf("0xc3 at %d passes as ASCII", i)
+		}
+	}
+}
+
+func TestNarrows(t *testing.T) {
+	for _, c := range []struct {
+		before, after string
+		want          bool
+	}{
+		{"pay", "paym", true}, {"pay", "epay", true}, {"PAY", "payment", true}, {"pay", "pa", false}, {"!pay", "!paym", false}, {"pay", "!paym", false},
+		{"", "p", false}, {"p", "", false}, {"pa", "^pa", false}, {"-l a=b", "-l a=bc", false}, {"-f pa", "-f pay", false},
+	} {
+		before, err := ParseFilter(c.before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := ParseFilter(c.after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := after.narrows(before); got != c.want {
+			t.Errorf("%q after %q narrows: %v", c.after, c.before, got)
 		}
 	}
 }

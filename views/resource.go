@@ -320,14 +320,20 @@ func (p *resource) SetFilter(expr string) error {
 	if f.String() == p.filter.String() {
 		return nil
 	}
+	narrows := f.narrows(p.filter)
 	p.filter = f
-	p.requery()
+	p.requery(narrows)
 	return nil
 }
 
-func (p *resource) requery() {
+// requery asks the feed anew. narrows says that it will show nothing that it does not show now.
+func (p *resource) requery(narrows bool) {
 	if p.feed != nil {
+		before := fmt.Sprint(p.tag)
 		q := p.query()
+		if narrows {
+			q.Narrows = before
+		}
 		p.feed.SetQuery(q)
 		p.asked = q.Tag
 	}

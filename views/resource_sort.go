@@ -47,5 +47,5 @@ func (p *resource) resort(in keymap.Intent) {
 		pick("status", "state", "phase", "type")
 	}
 	p.layoutColumns()
-	p.requery()
+	p.requery(false)
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -42,6 +43,9 @@ func (h *Hub) dial(cfg *rest.Config) error {
 	if h.kube, err = kubernetes.NewForConfigAndClient(typed, client); err != nil {
 		return err
 	}
+	if h.slim, err = slimClients(typed, client); err != nil {
+		return err
+	}
 	tab := rest.CopyConfig(c)
 	tab.ContentType, tab.AcceptContentTypes = "application/json", "application/json"
 	tab.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
@@ -50,14 +54,28 @@ func (h *Hub) dial(cfg *rest.Config) error {
 	return err
 }
 
-// restFor returns the client of a resource's group, for resources that have a typed row.
-func (h *Hub) restFor(k Key) rest.Interface {
-	switch k.GVR.Group {
-	case "apps":
-		return h.kube.AppsV1().RESTClient()
-	case "batch":
-		return h.kube.BatchV1().RESTClient()
-	default:
-		return h.kube.CoreV1().RESTClient()
-	}
+// groups are the API groups of the resources that have a typed row.
+func groups() []schema.GroupVersion {
+	return []schema.GroupVersion{{Version: "v1"}, {Group: "apps", Version: "v1"}, {Group: "batch", Version: "v1"}}
 }
+
+// slimClients are the clients of those groups. What they decode is enough for a row and no more: see slim.go.
+func slimClients(typed *rest.Config, client *http.Client) (map[string]rest.Interface, error) {
+	out := map[string]rest.Interface{}
+	for _, gv := range groups() {
+		c := rest.CopyConfig(typed)
+		c.GroupVersion, c.APIPath, c.NegotiatedSerializer = &gv, "/apis", newSlimSerializer()
+		if gv.Group == "" {
+			c.APIPath = "/api"
+		}
+		r, err := rest.RESTClientForConfigAndClient(c, client)
+		if err != nil {
+			return nil, err
+		}
+		out[gv.Group] = r
+	}
+	return out, nil
+}
+
+// restFor returns the client of a resource's group, for resources that have a typed row.
+func (h *Hub) restFor(k Key) rest.Interface { return h.slim[k.GVR.Group] }

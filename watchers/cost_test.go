@@ -11,9 +11,7 @@ import (
 // gate; the times of the benchmarks beside this are not.
 func TestCostOfAChange(t *testing.T) {
 	const n, changed = 20_000, 30 // 300 changes per second, ten snapshots per second
-	f, store := loose(t, Options{MinPublish: time.Hour})
-	f.Close() // its builder: this goroutine builds
-	f.sub = store.subscribe(f.wake, Within{})
+	f, store := still(t, Within{})
 	over, placed := newOverviewBuilder(""), newPlacementBuilder("")
 	in := inputs(t, time.Now(), map[Key][]Row{})
 	for _, k := range over.keys.all() {

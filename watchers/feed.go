@@ -156,7 +156,11 @@ func (f *Feed) build() {
 		next.rows = narrow(f.sorted, q.Match)
 	case requery:
 		f.sorted = amend(f.sorted, d.changes, next.total, nil)
-		next.rows = narrow(f.sorted, q.Match)
+		if q.Narrows != "" && q.Narrows == prev.Tag {
+			next.rows = narrow(amend(prev.rows, d.changes, next.total, q.Match), q.Match)
+		} else {
+			next.rows = narrow(f.sorted, q.Match)
+		}
 	case len(d.changes) > 0:
 		f.sorted = amend(f.sorted, d.changes, next.total, nil)
 		next.rows = f.sorted

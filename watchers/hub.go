@@ -22,7 +22,8 @@ type Hub struct {
 	opt    Options
 	cfg    *rest.Config // nil: no API server
 	kube   kubernetes.Interface
-	tab    *rest.RESTClient // for Tables
+	slim   map[string]rest.Interface // for typed rows, by group
+	tab    *rest.RESTClient          // for Tables
 	conn   *connections
 	proj   *Projector
 	g      *run.Group
@@ -50,6 +51,7 @@ func NewHub(g *run.Group, cfg *rest.Config, opt Options) (*Hub, error) {
 			return nil, fmt.Errorf("set up watching %s: %w", cfg.Host, err)
 		}
 	}
+	h.slots.told = h.thrift.running
 	h.beat = newHeartbeat(h)
 	if cfg != nil {
 		h.g.Go("heartbeat", h.beat.run)

@@ -5,15 +5,13 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
 )
 
 // What a query within an index shows is what a look at every row would, however rows come, move and go.
 func TestWithinEqualsMatching(t *testing.T) {
 	for seed := range uint64(10) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
-		f, store := loose(t, Options{MinPublish: time.Hour})
-		f.Close()
+		f, store := still(t, Within{})
 		queries := map[string]Within{
 			"node": OnNode("n1"), "namespace": InNamespace("ns2"), "owner": OwnedBy("ns1", "ReplicaSet", "web"), "label": Labelled("ns0", "app", "a1"), "all": {},
 		}

@@ -186,7 +186,7 @@ func (l *listWatch) open(ctx context.Context, opt metav1.ListOptions, initial bo
 	p.throttles.Store(0)
 	p.status.opened(!initial)
 	cw := &countingWatch{
-		inner: w, out: make(chan watch.Event), done: make(chan struct{}), part: p, ctx: ctx, cancel: cancel, tap: tap, initial: initial, opened: time.Now(),
+		inner: w, out: make(chan watch.Event, handover), done: make(chan struct{}), part: p, ctx: ctx, cancel: cancel, tap: tap, initial: initial, opened: time.Now(),
 	}
 	cw.unguard = func() {}
 	if initial {
@@ -241,6 +241,9 @@ func (w *countingWatch) Stop() {
 		w.inner.Stop()
 	})
 }
+
+// handover is how many events wait for the reflector: with none, each of fifty thousand cost a change of goroutines.
+const handover = 64
 
 func (w *countingWatch) run() {
 	defer close(w.out)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -15,9 +14,7 @@ import (
 // promise of the whole design (an unstructured pod of this size is 50 KB, a typed one 18 KB), so that its size is a test.
 func TestBytesPerPod(t *testing.T) {
 	const n, most = 20_000, 560
-	f, store := loose(t, Options{MinPublish: time.Hour})
-	f.Close() // its builder: this goroutine builds
-	f.sub = store.subscribe(f.wake, Within{})
+	f, store := still(t, Within{})
 	before := heapInUse()
 	for i := range n {
 		p := bigPod(i)

@@ -26,6 +26,14 @@ type slots struct {
 	mu      sync.Mutex
 	running []*ticket
 	waiting []*ticket
+	told    func(running int) // called with the lock held, when lists begin and end; nil: nobody asks
+}
+
+// tell says how many lists run. It is called with the lock held.
+func (s *slots) tell() {
+	if s.told != nil {
+		s.told(len(s.running))
+	}
 }
 
 // ticket is one part's place in the queue. Its fields belong to the lock of slots.
@@ -48,6 +56,7 @@ func (t *ticket) take(ctx context.Context) error {
 	t.giveWay, t.told = nil, false
 	if len(s.running) < maxLists {
 		s.running = append(s.running, t)
+		s.tell()
 		s.mu.Unlock()
 		return nil
 	}
@@ -76,6 +85,7 @@ func (t *ticket) give() {
 	if n := len(s.running); n == 0 || !slices.Contains(s.running, t) {
 		return
 	}
+	defer s.tell()
 	s.running = remove(s.running, t)
 	t.giveWay = nil
 	for len(s.running) < maxLists && len(s.waiting) > 0 {

@@ -46,6 +46,9 @@ type Query struct {
 	Less  func(a, b Row) int // like cmp.Compare; nil: by namespace, then name. Ties are broken by ID
 	// Sort names Less: queries of a feed with the same name order equally, so that a new filter does not sort again.
 	Sort string
+	// Narrows is the tag of a query of the feed, if every row that this one matches that one matched too: then only what it showed is
+	// looked at.
+	Narrows string
 	// Within restricts the query to what an index has. It is fixed when the feed is opened.
 	Within Within
 	Tag    string // copied into the snapshot, so that the UI sees which query a snapshot answers

@@ -43,6 +43,9 @@ func newStatus(resource string, changed func()) *status {
 func (s *status) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cur.Phase == Connecting && s.union == nil {
+		s.cur.Loaded = s.loaded
+	}
 	return s.cur
 }
 
@@ -164,11 +167,13 @@ func (s *status) event(n int) {
 	s.mu.Lock()
 	s.loaded += n
 	listing := s.listing
+	// What is loaded is told with the rows (see State): fifty thousand objects of a list do not compute the state each.
+	tell := listing && (s.loaded == n || s.err != nil)
 	if listing {
 		s.err = nil // what was wrong is over
 	}
 	s.mu.Unlock()
-	if listing {
+	if tell {
 		s.set(nil)
 	}
 }
