@@ -2,6 +2,7 @@ package watchers
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,8 @@ const (
 	thriftRows = 3000
 	// thriftPause is the shortest time between two times of giving back: each is a whole garbage collection.
 	thriftPause = 5 * time.Second
+	// thriftEvery is the time between two looks at whether the heap has grown.
+	thriftEvery = 30 * time.Second
 )
 
 // thrift gives memory back to the system after a source was stopped, and after a long list has been made into rows. The runtime
@@ -21,10 +24,15 @@ const (
 type thrift struct {
 	rows atomic.Int64 // that went since the last time
 	came atomic.Int64 // rows that came in lists
-	last time.Time    // the janitor's own
 
-	relaxed bool   // see running
-	free    func() // nil: debug.FreeOSMemory; a test's
+	// The janitor's own.
+	last   time.Time // when memory was given back
+	looked time.Time // when the heap was looked at
+	held   uint64    // the heap after the last time
+
+	relaxed bool          // see running
+	free    func()        // nil: debug.FreeOSMemory; a test's
+	heap    func() uint64 // nil: held; a test's
 }
 
 // listGC is the garbage collector's target (GOGC) while lists arrive: nearly all of what they allocate is garbage at once, and
@@ -50,7 +58,11 @@ func (t *thrift) listed(rows int) { t.came.Add(int64(rows)) }
 // tidy gives memory back when there is something to give. It is called by the janitor.
 func (t *thrift) tidy(p *Projector) {
 	gone := t.rows.Load() >= thriftRows
-	if !gone && t.came.Load() < thriftRows || time.Since(t.last) < thriftPause {
+	switch {
+	case time.Since(t.last) < thriftPause:
+		return
+	case gone || t.came.Load() >= thriftRows:
+	case time.Since(t.looked) < thriftEvery || !t.grown():
 		return
 	}
 	if gone {
@@ -60,8 +72,27 @@ func (t *thrift) tidy(p *Projector) {
 	t.came.Store(0)
 	if t.free == nil {
 		debug.FreeOSMemory()
+		t.held = held()
 	} else {
 		t.free()
 	}
 	t.last = time.Now()
+	t.looked = t.last
+}
+
+// grown reports whether the heap holds noticeably more than after memory was last given back: the garbage of a cluster that changes.
+func (t *thrift) grown() bool {
+	now := t.heap
+	if now == nil {
+		now = held
+	}
+	t.looked = time.Now()
+	return now() > t.held+t.held/8+4<<20
+}
+
+// held is how many bytes of heap the system has given us.
+func held() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapSys - m.HeapReleased
 }

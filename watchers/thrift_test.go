@@ -7,8 +7,8 @@ import (
 
 // Memory is given back when much has gone or come, once, and not for a handful of rows.
 func TestThrift(t *testing.T) {
-	n := 0
-	th := thrift{free: func() { n++ }}
+	n, heap := 0, uint64(0)
+	th := thrift{free: func() { n++ }, heap: func() uint64 { return heap }}
 	p := NewProjector()
 	p.share("kept")
 	th.listed(thriftRows - 1)
@@ -31,5 +31,17 @@ func TestThrift(t *testing.T) {
 	th.last = time.Time{}
 	if th.tidy(p); n != 2 {
 		t.Error("a collection for nothing")
+	}
+	th.held, heap, th.looked = 80<<20, 93<<20, time.Time{}
+	if th.tidy(p); n != 2 {
+		t.Error("a collection for a heap that has hardly grown")
+	}
+	heap = 120 << 20
+	if th.tidy(p); n != 2 {
+		t.Error("the heap was looked at again at once")
+	}
+	th.looked = time.Now().Add(-thriftEvery)
+	if th.tidy(p); n != 3 {
+		t.Error("what changed left its garbage")
 	}
 }
