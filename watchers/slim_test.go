@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func fill(rnd *rand.Rand, v reflect.Value, depth int) {
 		v.Set(reflect.ValueOf(intstr.FromInt32(rnd.Int32N(100))))
 		return
 	case metav1.FieldsV1:
-		v.Set(reflect.ValueOf(metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)}))
+		v.Set(reflect.ValueOf(*metav1.NewFieldsV1(`{"f:spec":{}}`)))
 		return
 	case runtime.RawExtension, metav1.TypeMeta:
 		return
@@ -185,7 +186,7 @@ func FuzzSlim(f *testing.F) {
 func BenchmarkDecodePod(b *testing.B) {
 	p := bigPod(1)
 	fill(rand.New(rand.NewPCG(1, 1)), reflect.ValueOf(&p.Spec.Containers[0].LivenessProbe).Elem(), 0)
-	p.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: &metav1.FieldsV1{Raw: bytes.Repeat([]byte(`{"f:status":{}}`), 60)}}}
+	p.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(strings.Repeat(`{"f:status":{}}`, 60))}}
 	data := encoded(b, "Pod", "", p)
 	for name, d := range map[string]runtime.Decoder{"whole": protobuf.NewSerializer(scheme.Scheme, scheme.Scheme), "slim": decoder()} {
 		b.Run(name, func(b *testing.B) {
