@@ -27,6 +27,8 @@ type Column struct {
 	Value func(r watchers.Row) any
 	// Text appends what a filter looks at; nil: the cell's text.
 	Text func(b []byte, r watchers.Row) []byte
+	// Alphabet is the characters that the text is made of, in lower case; empty: any. A filter with others passes the column by.
+	Alphabet string
 	// Compare orders rows; nil: by the cell's text.
 	Compare func(a, b watchers.Row) int
 }
@@ -86,9 +88,10 @@ func number[R watchers.Row](title, key string, f func(R) int64) Column {
 		Cell: func(r watchers.Row, _ time.Time) (string, theme.Style) {
 			return strconv.FormatInt(get(r), 10), theme.Default
 		},
-		Text:    func(b []byte, r watchers.Row) []byte { return strconv.AppendInt(b, get(r), 10) },
-		Value:   func(r watchers.Row) any { return get(r) },
-		Compare: func(a, b watchers.Row) int { return cmp.Compare(get(a), get(b)) },
+		Text:     func(b []byte, r watchers.Row) []byte { return strconv.AppendInt(b, get(r), 10) },
+		Alphabet: "0123456789-",
+		Value:    func(r watchers.Row) any { return get(r) },
+		Compare:  func(a, b watchers.Row) int { return cmp.Compare(get(a), get(b)) },
 	}
 }
 
@@ -115,6 +118,7 @@ func ratio[R watchers.Row](title, key string, f func(R) (have, want int32)) Colu
 			}
 			return b
 		},
+		Alphabet: "0123456789-/",
 		Compare: func(a, b watchers.Row) int {
 			va, _ := a.(R)
 			vb, _ := b.(R)

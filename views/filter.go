@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -136,6 +137,16 @@ func lowerASCII(text []byte) bool {
 // narrows reports whether every row that f passes, before passes too.
 func (f Filter) narrows(before Filter) bool {
 	return before.substr != "" && f.substr != "" && !before.not && !f.not && strings.Contains(f.substr, before.substr)
+}
+
+// columns are those whose text can decide, of a row whose cells are joined by blanks: a word without one stands in a single cell.
+func (f Filter) columns(all []Column) []Column {
+	if f.substr == "" || strings.Contains(f.substr, " ") {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(c Column) bool {
+		return c.Alphabet != "" && strings.Trim(f.substr, c.Alphabet) != ""
+	})
 }
 
 // NeedsText reports whether Match looks at the row's text, and not only at its labels.

@@ -103,3 +103,26 @@ func TestNarrows(t *testing.T) {
 		}
 	}
 }
+
+// Passing columns by does not change what a filter says.
+func TestColumnsThatCannotMatch(t *testing.T) {
+	all := podPane(t).everyColumn()
+	rows := manyPods(300)
+	for _, expr := range []string{"pa", "42", "2/2", "app-1", "-", "mib", "250m", "0", "running", "!42", "!app", "512.0 mib", "team-01 app", ".", "worker", "x9", "deployment/app-7"} {
+		f, err := ParseFilter(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cols, n := f.columns(all), 0
+		for _, r := range rows {
+			whole := f.matchText(appendRowText(nil, all, r), labels.Set{})
+			if got := f.matchText(appendRowText(nil, cols, r), labels.Set{}); got != whole {
+				t.Fatalf("%q: %v with %d columns, %v with all %d: %s", expr, got, len(cols), whole, len(all), rowText(all, r))
+			}
+			if whole {
+				n++
+			}
+		}
+		t.Logf("%q: %d columns, %d rows", expr, len(cols), n)
+	}
+}

@@ -124,6 +124,7 @@ func amount[R watchers.Row](title, key string, f func(R) int64, show func([]byte
 		}
 		return append(b, '-')
 	}
+	c.Alphabet = "0123456789-. mkgtpeib"
 	c.Cell = func(r watchers.Row, _ time.Time) (string, theme.Style) {
 		v, ok := r.(R)
 		if !ok || f(v) == 0 {

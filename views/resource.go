@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -40,8 +39,7 @@ type resource struct {
 	asked  string // tag of the query nobody has waited for yet
 	parted bool   // snap is only a window of what was seen: the rest was given back
 
-	// tableCols are the columns of a server-side Table, for the builder goroutine of the feed.
-	tableCols atomic.Pointer[[]Column]
+	every []Column // all columns, also those that are not shown: a filter looks at them
 }
 
 func newResource(env *Env, r Ref, k Kind, listed bool) (*resource, error) {
@@ -76,7 +74,7 @@ func (p *resource) everyColumn() []Column {
 // layoutColumns decides which columns are shown: the wide ones on request, the namespace when there is more than one.
 func (p *resource) layoutColumns() {
 	all := p.everyColumn()
-	p.tableCols.Store(&all)
+	p.every = all
 	p.cols = slices.DeleteFunc(slices.Clone(all), func(c Column) bool {
 		return c.Wide && !p.wide || c.Key == "namespace" && p.ref.Namespace != AllNamespaces
 	})
@@ -145,7 +143,7 @@ func (p *resource) Sync() bool {
 func (p *resource) query() watchers.Query {
 	p.tag++
 	q := watchers.Query{Tag: fmt.Sprint(p.tag)}
-	filter, cols := p.filter, &p.tableCols
+	filter, cols := p.filter, p.filter.columns(p.every)
 	var where func(watchers.Row) bool
 	if p.ref.Where != nil {
 		where, q.Within = p.ref.Where.Match, p.ref.Where.Within
@@ -163,7 +161,7 @@ func (p *resource) query() watchers.Query {
 				return filter.Match("", set)
 			}
 			buf := texts.Get().(*[]byte)
-			text := appendRowText((*buf)[:0], *cols.Load(), r)
+			text := appendRowText((*buf)[:0], cols, r)
 			ok := filter.matchText(text, set)
 			*buf = text
 			texts.Put(buf)
