@@ -83,6 +83,14 @@ func (r *rbac) serve(ns string) http.HandlerFunc {
 		if !r.allowed(w, ns) {
 			return
 		}
+		if req.URL.Query().Get("watch") == "" { // the stream was denied a moment ago: the reflector lists instead
+			list := corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, ListMeta: metav1.ListMeta{ResourceVersion: "5"}}
+			for _, p := range r.of(ns) {
+				list.Items = append(list.Items, *podIn(p[0], p[1], "5"))
+			}
+			reply(w, list)
+			return
+		}
 		if req.URL.Query().Get("sendInitialEvents") != "" {
 			w.Header().Set("Content-Type", "application/json")
 			r.mu.Lock()
@@ -151,7 +159,7 @@ func TestNamespacesStandInForAll(t *testing.T) {
 			r.pods = map[string][]string{"shop": {"a", "b"}, "data": {"a"}, "other": {"x"}}
 			r.grant("shop", true)
 			r.grant("data", true)
-			h := r.a.hub(Options{FallbackNamespaces: []string{"shop", "", "data", "shop", "secret"}, DeniedRetry: 100 * time.Millisecond})
+			h := r.a.hub(calm(Options{FallbackNamespaces: []string{"shop", "", "data", "shop", "secret"}, DeniedRetry: 100 * time.Millisecond}))
 			f := h.Open(key, Query{})
 			s := eventually(t, f, "three pods", live(3))
 			if where(s) != "data/a shop/a shop/b" {
@@ -236,7 +244,7 @@ func TestNoNamespaceMayBeRead(t *testing.T) {
 	for name, key := range allKeys() {
 		t.Run(name, func(t *testing.T) {
 			r := newRBAC(t, "shop")
-			h := r.a.hub(Options{FallbackNamespaces: []string{"shop"}, DeniedRetry: 50 * time.Millisecond})
+			h := r.a.hub(calm(Options{FallbackNamespaces: []string{"shop"}, DeniedRetry: 50 * time.Millisecond}))
 			f := h.Open(key, Query{})
 			s := eventually(t, f, "denied", phase(Denied))
 			if s.State.Verb != "list" || !strings.Contains(s.State.Why, `in ""`) {
@@ -272,7 +280,7 @@ func TestManyNamespaces(t *testing.T) {
 		}
 		reply(w, l)
 	})
-	h := r.a.hub(Options{FallbackNamespaces: []string{"ns29", "ns28"}})
+	h := r.a.hub(calm(Options{FallbackNamespaces: []string{"ns29", "ns28"}}))
 	s := eventually(t, h.Open(podsKey(), Query{}), "twenty", live(maxParts))
 	if s.State.Why != "only ns29, ns28, ns00 and 17 more (20 of 30 namespaces tried): may not list pods in all namespaces" {
 		t.Errorf("%q", s.State.Why)
@@ -292,7 +300,7 @@ func TestManyNamespaces(t *testing.T) {
 func TestNoFallbackWithoutNamespaces(t *testing.T) {
 	r := newRBAC(t, "shop")
 	r.a.handle("/api/v1/nodes", func(w http.ResponseWriter, _ *http.Request) { fail(w, 403, metav1.StatusReasonForbidden, "no nodes") })
-	h := r.a.hub(Options{FallbackNamespaces: []string{"shop"}})
+	h := r.a.hub(calm(Options{FallbackNamespaces: []string{"shop"}}))
 	eventually(t, h.Open(Key{GVR: Nodes()}, Query{}), "denied", phase(Denied))
 	// A kind of which we do not know it: its path in a namespace is not there.
 	r.a.handle("/apis/example.io/v1/clusterthings", func(w http.ResponseWriter, _ *http.Request) { fail(w, 403, metav1.StatusReasonForbidden, "no") })
@@ -310,7 +318,7 @@ func TestUnionIsAsGoodAsItsWorstPart(t *testing.T) {
 	r.pods = map[string][]string{"shop": {"a"}, "data": {"b"}}
 	r.grant("shop", true)
 	r.grant("data", true)
-	f := r.a.hub(Options{FallbackNamespaces: []string{"shop", "data"}}).Open(podsKey(), Query{})
+	f := r.a.hub(calm(Options{FallbackNamespaces: []string{"shop", "data"}})).Open(podsKey(), Query{})
 	eventually(t, f, "live", live(2))
 	r.a.handle("/api/v1/namespaces/data/pods", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, 500, metav1.StatusReasonInternalError, "etcd is ill")
