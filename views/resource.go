@@ -1,12 +1,8 @@
 package views
 
 import (
-	"context"
-	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -139,89 +135,6 @@ func (p *resource) Sync() bool {
 	return true
 }
 
-// query is what the feed's builder goroutine runs: it must not touch the pane, only copies.
-func (p *resource) query() watchers.Query {
-	p.tag++
-	q := watchers.Query{Tag: fmt.Sprint(p.tag)}
-	filter, cols := p.filter, p.filter.columns(p.every)
-	var where func(watchers.Row) bool
-	if p.ref.Where != nil {
-		where, q.Within = p.ref.Where.Match, p.ref.Where.Within
-	}
-	if where != nil || !filter.IsEmpty() {
-		q.Match = func(r watchers.Row) bool {
-			if where != nil && !where(r) {
-				return false
-			}
-			var set watchers.Labels
-			if m := watchers.MetaOf(r); m != nil {
-				set = m.Labels
-			}
-			if !filter.NeedsText() {
-				return filter.Match("", set)
-			}
-			buf := texts.Get().(*[]byte)
-			text := appendRowText((*buf)[:0], cols, r)
-			ok := filter.matchText(text, set)
-			*buf = text
-			texts.Put(buf)
-			return ok
-		}
-	}
-	if p.sort == "" {
-		return q
-	}
-	key, sign := p.sort, 1
-	if p.desc {
-		sign = -1
-	}
-	col := p.column(key)
-	if col == nil {
-		return q
-	}
-	q.Sort = fmt.Sprint(key, sign)
-	q.Less = func(a, b watchers.Row) int {
-		if c := col.compare(a, b); c != 0 { // cmp.Or would compute the rest for every pair
-			return sign * c
-		}
-		if c := strings.Compare(a.GetNamespace(), b.GetNamespace()); c != 0 {
-			return c
-		}
-		return strings.Compare(a.GetName(), b.GetName())
-	}
-	return q
-}
-
-func (p *resource) column(key string) *Column {
-	all := p.everyColumn()
-	for i := range all {
-		if all[i].Key == key {
-			return &all[i]
-		}
-	}
-	return nil
-}
-
-// rowText is what a filter looks at: the cells as shown, without the ages.
-func rowText(cols []Column, r watchers.Row) string { return string(appendRowText(nil, cols, r)) }
-
-func appendRowText(b []byte, cols []Column, r watchers.Row) []byte {
-	for i := range cols {
-		n := len(b)
-		if n > 0 {
-			b = append(b, ' ')
-		}
-		m := len(b)
-		if b = cols[i].appendText(b, r); len(b) == m {
-			b = b[:n]
-		}
-	}
-	return b
-}
-
-// texts are buffers for the texts that are looked at, one at a time.
-var texts = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
-
 // source gives the table the visible cells of a snapshot.
 type source struct {
 	p *resource
@@ -324,51 +237,6 @@ func (p *resource) SetFilter(expr string) error {
 	return nil
 }
 
-// requery asks the feed anew. narrows says that it will show nothing that it does not show now.
-func (p *resource) requery(narrows bool) {
-	if p.feed != nil {
-		before := fmt.Sprint(p.tag)
-		q := p.query()
-		if narrows {
-			q.Narrows = before
-		}
-		p.feed.SetQuery(q)
-		p.asked = q.Tag
-	}
-}
-
-// answerWait bounds how long a command waits for the answer to a query.
-const answerWait = 2 * time.Second
-
-// Await implements Awaiter.
-func (p *resource) Await() tea.Cmd {
-	f, tag := p.feed, p.asked
-	if f == nil || tag == "" {
-		return nil
-	}
-	p.asked = ""
-	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), answerWait)
-		defer cancel()
-		f.Wait(ctx, tag)
-		return PullMsg{}
-	}
-}
-
-// parting is how many rows around the cursor a pane keeps that nobody looks at.
-const parting = 128
-
-// Trim implements Trimmer: what stays is what is on screen when the pane is opened again, until its source has everything.
-func (p *resource) Trim() {
-	if p.feed != nil || p.parted {
-		return
-	}
-	at, _ := p.table.Position()
-	p.snap, _ = p.snap.Window(at-1, parting)
-	p.seen, p.parted = nil, true
-	p.table.SetSource(source{p, p.snap})
-}
-
 // row is the row under the cursor.
 func (p *resource) row() (watchers.Row, bool) {
 	id, ok := p.table.Cursor()
@@ -457,57 +325,6 @@ func (p *resource) doRow(in keymap.Intent, r watchers.Row) tea.Cmd {
 		return nil
 	}
 	return open(ref)
-}
-
-// act asks for the confirmation of an action on the marked rows, or the one under the cursor.
-func (p *resource) act(a actions.Action) tea.Cmd {
-	ts, why := p.Targets(a)
-	if len(ts) == 0 {
-		return toast(why, true)
-	}
-	return func() tea.Msg { return ActMsg{Action: a, Targets: ts} }
-}
-
-// Targets implements Actor.
-func (p *resource) Targets(a actions.Action) ([]actions.Target, string) {
-	if !a.Applies(p.kind.GVR.Resource) {
-		return nil, fmt.Sprintf("%s does not apply to %s", a.Title, p.kind.GVR.Resource)
-	}
-	if _, gone := p.table.Gone(); gone && p.table.MarkCount() == 0 {
-		return nil, "the row you were on is gone; move to the one you mean first"
-	}
-	ids := p.table.Marked()
-	if len(ids) == 0 {
-		if id, ok := p.table.Cursor(); ok {
-			ids = []string{id}
-		}
-	}
-	var ts []actions.Target
-	for _, id := range ids {
-		if r, ok := p.rowOf(id); ok {
-			ts = append(ts, target(p.kind, r))
-		}
-	}
-	if len(ts) == 0 {
-		return nil, "nothing is selected"
-	}
-	return ts, ""
-}
-
-// Unmark implements Actor.
-func (p *resource) Unmark() { p.table.ClearMarks() }
-
-// target identifies a row for the write side.
-func target(k Kind, r watchers.Row) actions.Target {
-	t := actions.Target{Kind: k.Kind, Group: k.GVR.Group, Version: k.GVR.Version, Resource: k.GVR.Resource,
-		Namespace: r.GetNamespace(), Name: r.GetName(), UID: r.ID(), Detail: map[string]string{}}
-	if m := watchers.MetaOf(r); m != nil {
-		t.ResourceVersion = m.ResourceVersion
-	}
-	if w, ok := r.(*watchers.WorkloadRow); ok {
-		t.Detail["replicas"] = fmt.Sprint(w.Desired)
-	}
-	return t
 }
 
 // Click implements Clicker: a click selects, a click on the selected row opens it.

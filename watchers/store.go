@@ -170,13 +170,9 @@ func (s *Store) touch(id string, old, row Row) {
 // Replace makes the list all there is, in one step: nobody sees an empty store in between. Rows that have not changed, which is
 // most of them after a break of the connection, are not a change.
 func (s *Store) Replace(list []any, _ string) error {
-	rows := make(map[string]Row, len(list))
-	for _, obj := range list {
-		row, ok := s.projector.Project(obj)
-		if !ok {
-			return fmt.Errorf("keep a list: no row for %T", obj)
-		}
-		rows[row.ID()] = row
+	rows, err := s.rowsOf(list)
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	before := s.rows
@@ -202,6 +198,19 @@ func (s *Store) Replace(list []any, _ string) error {
 		s.onSync(len(list))
 	}
 	return nil
+}
+
+// rowsOf makes rows of a list, by ID.
+func (s *Store) rowsOf(list []any) (map[string]Row, error) {
+	rows := make(map[string]Row, len(list))
+	for _, obj := range list {
+		row, ok := s.projector.Project(obj)
+		if !ok {
+			return nil, fmt.Errorf("keep a list: no row for %T", obj)
+		}
+		rows[row.ID()] = row
+	}
+	return rows, nil
 }
 
 // sameVersion reports whether two rows of one object were made of the same version of it, and so say the same. A server-side Table
@@ -378,13 +387,9 @@ func (s *Store) take(sub *subscription, full bool) delta {
 
 // replaceNamespace makes the list all there is in one namespace, in one step; the rows of other namespaces stay. See parts.go.
 func (s *Store) replaceNamespace(namespace string, list []any) error {
-	rows := make(map[string]Row, len(list))
-	for _, obj := range list {
-		row, ok := s.projector.Project(obj)
-		if !ok {
-			return fmt.Errorf("keep a list: no row for %T", obj)
-		}
-		rows[row.ID()] = row
+	rows, err := s.rowsOf(list)
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
