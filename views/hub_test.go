@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func hubWithPods(t *testing.T, n int) *watchers.Hub {
 			w.WriteHeader(http.StatusOK)
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		case r.URL.Path == "/api/v1/pods":
+		case strings.HasSuffix(r.URL.Path, "/pods"):
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = w.Write(body)
 		default:

@@ -201,6 +201,8 @@ func (p *resource) emptyText() safe.Text {
 		return safe.Sprintf("not available: %s", st.Why)
 	case !p.filter.IsEmpty():
 		return safe.Sprintf("no row matches /%s; Esc shows all %d", p.filter.String(), p.snap.Total)
+	case p.ref.Where != nil:
+		return safe.Sprintf("no %s of %s", p.ref.View, p.ref.Where.Label)
 	case p.kind.Namespaced && p.ref.Namespace != AllNamespaces:
 		return safe.Sprintf("no %s in namespace %s; 0 shows all namespaces", p.ref.View, p.ref.Namespace)
 	}

@@ -78,3 +78,16 @@ func TestWideViews(t *testing.T) {
 		}
 	}
 }
+
+// What an empty drill-down says is true of it: no key shows it for all namespaces.
+func TestEmptyDrillDown(t *testing.T) {
+	p := podPane(t)
+	p.env.Hub = hubWithPods(t, 3)
+	p.ref.Namespace, p.ref.Where = "shop", &Where{Label: "node/worker-9999", Within: watchers.OnNode("worker-9999")}
+	p.Open()
+	defer p.Close()
+	synced(t, p, 0)
+	if got := p.emptyText().String(); got != "no pods of node/worker-9999" {
+		t.Errorf("an empty drill-down says %q", got)
+	}
+}
