@@ -202,7 +202,7 @@ func (p *resource) emptyText() safe.Text {
 	case !p.filter.IsEmpty():
 		return safe.Sprintf("no row matches /%s; Esc shows all %d", p.filter.String(), p.snap.Total)
 	case p.ref.Where != nil:
-		return safe.Sprintf("no %s of %s", p.ref.View, p.ref.Where.Label)
+		return safe.Sprintf("no %s (%s)", p.ref.View, p.ref.Where.Label)
 	case p.kind.Namespaced && p.ref.Namespace != AllNamespaces:
 		return safe.Sprintf("no %s in namespace %s; 0 shows all namespaces", p.ref.View, p.ref.Namespace)
 	}

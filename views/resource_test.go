@@ -87,7 +87,7 @@ func TestEmptyDrillDown(t *testing.T) {
 	p.Open()
 	defer p.Close()
 	synced(t, p, 0)
-	if got := p.emptyText().String(); got != "no pods of node/worker-9999" {
+	if got := p.emptyText().String(); got != "no pods (node/worker-9999)" {
 		t.Errorf("an empty drill-down says %q", got)
 	}
 }
