@@ -85,6 +85,9 @@ func (a *app) up() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if spec.EtcdOnly && !cmd.Flags().Changed("seed") {
+				spec.Seed = controlplane.SeedNone
+			}
 			if err := spec.Validate(); err != nil {
 				return usageError{err}
 			}
@@ -99,6 +102,7 @@ func (a *app) up() *cobra.Command {
 	f.BoolVar(&spec.Encrypt, "encrypt", false, "encrypt Secrets at rest (secretbox)")
 	f.BoolVar(&spec.Fsync, "fsync", false, "let etcd fsync its log; off by default, the data dies with the sandbox anyway")
 	f.Int64Var(&spec.QuotaBytes, "quota-bytes", 0, "etcd's backend quota in bytes; 0 means etcd's default (2 GiB)")
+	f.BoolVar(&spec.EtcdOnly, "etcd-only", false, "only the etcd members: no API server, no workloads")
 	f.BoolVar(&spec.Lean, "lean", false, "let the components take less memory and more processor time")
 	return cmd
 }

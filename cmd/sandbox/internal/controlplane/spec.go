@@ -63,6 +63,8 @@ type Spec struct {
 	QuotaBytes int64  `json:"quotaBytes,omitempty"`
 	// Lean trades processor time for memory: see Env.
 	Lean bool `json:"lean,omitempty"`
+	// EtcdOnly leaves everything but the etcd members away.
+	EtcdOnly bool `json:"etcdOnly,omitempty"`
 
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
@@ -91,6 +93,8 @@ func (s *Spec) Validate() error {
 		return fmt.Errorf("--seed %q: use sample or none", s.Seed)
 	case s.Seed == SeedSample && s.Nodes < 8:
 		return fmt.Errorf("--seed sample needs at least 8 nodes, not %d: raise --nodes or use --seed none", s.Nodes)
+	case s.EtcdOnly && s.Seed != SeedNone:
+		return fmt.Errorf("--seed %s: --etcd-only has no API server that could take workloads", s.Seed)
 	case s.QuotaBytes < 0:
 		return fmt.Errorf("--quota-bytes %d: a size in bytes, or 0 for etcd's default", s.QuotaBytes)
 	}

@@ -38,6 +38,9 @@ func (s *Sandbox) start(ctx context.Context) error {
 		return err
 	}
 	s.say("etcd: %d member(s) healthy after %.1fs", s.spec.Members, time.Since(s.began).Seconds())
+	if s.spec.EtcdOnly {
+		return nil
+	}
 	if err := s.launch(controlplane.APIServer); err != nil {
 		return err
 	}
