@@ -208,8 +208,16 @@ func TestNamespacesStandInForAll(t *testing.T) {
 			eventually(t, f, "all", func(s *Snapshot) bool {
 				return where(s) == "data/a data/b other/x secret/s shop/c" && s.State.Phase == Live && s.State.Why == "" && !s.State.Partial
 			})
-			add("", "late")
-			eventually(t, f, "the watch of all goes on", func(s *Snapshot) bool { return s.Len() == 6 })
+			// Told until it is seen: on a busy machine a watch may be given up with the event in its hands, and this server, unlike a
+			// real one, does not tell the next watch what the last one missed.
+			told := time.Time{}
+			within(t, func() string { return "the watch of all goes on: " + where(f.Snapshot()) }, func() bool {
+				if time.Since(told) > time.Second && len(r.events[""]) == 0 {
+					add("", "late")
+					told = time.Now()
+				}
+				return f.Snapshot().Len() == 6
+			})
 			r.mu.Lock()
 			before := r.asked["data"]
 			r.mu.Unlock()
