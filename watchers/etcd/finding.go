@@ -26,7 +26,10 @@ type Finding struct {
 	Kind     string // "no-quorum", "alarm", ...: one of the Found constants
 	Severity Severity
 	Member   string // row ID; empty: it is about the cluster
-	Text     string // a sentence; untrusted text
+	Text     string // what is so, a sentence; untrusted text
+	Meaning  string // what it means, one or two sentences; may be empty; untrusted text
+	Next     string // what to do, in the imperative; may be empty; untrusted text
+	Source   string // URL of where that is written; may be empty
 	Since    time.Time
 }
 

@@ -47,6 +47,17 @@ type MemberRow struct {
 	// The probes read a key that does not exist: from the member's own store, and through the leader (read index).
 	Serializable, Linearizable ReadProbe
 
+	// Metrics are what its /metrics said last; nil: there are none, and MetricsWhy says why, or they have not been asked for yet (it is
+	// empty). With both, the newest attempt failed and Metrics are older than they should be.
+	Metrics    *Metrics
+	MetricsWhy string // untrusted text
+
+	// Certs are the certificates that it shows: to clients, and at each peer URL. They are looked at every ten minutes; none before that,
+	// and none without TLS.
+	Certs []Certificate
+
+	Growth Growth
+
 	// History is at most [HistoryLen] samples, one per poll, the oldest first.
 	History []Sample
 }
@@ -61,6 +72,9 @@ type Sample struct {
 	RTT    time.Duration // of the newest linearizable probe (of a learner: serializable); 0: it failed
 	Lag    uint64        // entries
 	DBSize int64         // bytes
+
+	// Of [Metrics], when they were fresh; 0: not known (no metrics, or nothing was observed in the last minute).
+	FsyncP99, CommitP99, PeerRTTP99 time.Duration
 }
 
 // ReadProbe is the outcome of one small read.
@@ -85,4 +99,24 @@ func (m *MemberRow) GetName() string {
 		return m.ID()
 	}
 	return m.Name
+}
+
+// LagTrend is how fast the lag grows, in entries per second, over the last half minute: negative when the member catches up. ok is
+// false while there are too few samples to say.
+func (m *MemberRow) LagTrend() (perSecond float64, ok bool) {
+	const over, least = 30 * time.Second, 10
+	if len(m.History) == 0 {
+		return 0, false
+	}
+	end := m.History[len(m.History)-1].At
+	var line leastSquares
+	for _, s := range m.History {
+		if s.OK && end.Sub(s.At) <= over {
+			line.add(s.At.Sub(end).Seconds(), float64(s.Lag))
+		}
+	}
+	if line.n < least {
+		return 0, false
+	}
+	return line.slope(), true
 }

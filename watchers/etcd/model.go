@@ -27,6 +27,7 @@ type model struct {
 	round   int
 	polled  bool // Snapshot.Polled
 	lead    leadership
+	moved   move                 // by fathom, the last one
 	since   map[string]time.Time // when the findings that hold now began
 	events  []Finding            // what happened once and stays true: a term that went back
 	state   watchers.State

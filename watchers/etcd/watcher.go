@@ -22,8 +22,12 @@ type Snapshot struct {
 	Members  []*MemberRow // by name, then ID; also those that were never reached
 	Quorum   Quorum
 	Findings []Finding // the worst first
-	State    watchers.State
-	At       time.Time // when it was built
+	// Timeline are the leaderships since the watcher was started, the oldest first, at most [TimelineLen].
+	Timeline []Leadership
+	// OurCert is the client certificate that we show to etcd; its NotAfter is zero when there is none.
+	OurCert Certificate
+	State   watchers.State
+	At      time.Time // when it was built
 	// Polled is set once every member has answered, or did not in time, at least once: also those of the member list.
 	Polled bool
 	// ClusterID is the cluster that most reachable members belong to; 0: not known.
