@@ -32,8 +32,13 @@ func Default() []Binding {
 		Binding{Keys: keys("C"), Intent: CopyName, Help: "copy the name"},
 	))
 	put(in(Members, "etcd members",
+		Binding{Keys: keys("w"), Intent: MembersFindings, Help: "findings", Hint: true},
+		Binding{Keys: keys("t"), Intent: MembersTimeline, Help: "terms and leaders", Hint: true},
 		Binding{Keys: keys("m"), Intent: MembersMoveLeader, Help: "move leader here", Hint: true, Writes: true},
 		Binding{Keys: keys("f"), Intent: MembersDefragment, Help: "defragment", Hint: true, Writes: true},
+	))
+	put(in(Findings, "Findings",
+		Binding{Keys: keys("o"), Intent: FindingsMember, Help: "go to the member", Hint: true},
 	))
 	put(in(KeyTree, "etcd keys",
 		Binding{Keys: keys("right", "l"), Intent: KeysExpand, Help: "expand", Hint: true},

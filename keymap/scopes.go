@@ -13,7 +13,8 @@ const (
 	Contexts   Scope = "contexts"
 	Events     Scope = "events"
 	Members    Scope = "members"
-	KeyTree    Scope = "keys" // the etcd key space
+	Findings   Scope = "findings" // what is wrong with etcd
+	KeyTree    Scope = "keys"     // the etcd key space
 	Placement  Scope = "placement"
 	Overview   Scope = "overview"
 	Scroll     Scope = "scroll" // moving in text
@@ -36,6 +37,7 @@ func Stacks() [][]Scope {
 		{Events, Objects, Table, Global},
 		{Objects, Table, Global},
 		{Members, Table, Global},
+		{Findings, Table, Global},
 		{KeyTree, Table, Global},
 		{Placement, Objects, Table, Global},
 		{Placement, Nodes, Objects, Table, Global},
@@ -113,6 +115,9 @@ const (
 	NodesUncordon     Intent = "nodes.uncordon"
 	MembersMoveLeader Intent = "members.move-leader"
 	MembersDefragment Intent = "members.defragment"
+	MembersTimeline   Intent = "members.timeline"
+	MembersFindings   Intent = "members.findings"
+	FindingsMember    Intent = "findings.member"
 	KeysExpand        Intent = "keys.expand"
 	KeysCollapse      Intent = "keys.collapse"
 	KeysReveal        Intent = "keys.reveal"

@@ -29,8 +29,12 @@ type members struct {
 	filter Filter
 	sort   string // key of the column
 	desc   bool
-	zoomed bool // the selected member has the room of the table
-	tableY int  // where the table was drawn last
+	zoomed bool // the part below the rows has their room
+	// timeline: the terms and leaders are shown in the place of the selected member.
+	timeline bool
+	scroll   int // lines of the zoomed part above the first that is shown
+	advisory advised
+	tableY   int // where the table was drawn last
 }
 
 func newMembers(env *Env, r Ref) (Pane, error) {
@@ -42,6 +46,9 @@ func newMembers(env *Env, r Ref) (Pane, error) {
 	}
 	p.filter = f
 	p.layoutColumns()
+	if r.Object.UID != "" {
+		p.table.MoveTo(r.Object.UID)
+	}
 	return p, nil
 }
 
@@ -84,6 +91,7 @@ func (p *members) Sync() bool {
 		return false
 	}
 	p.snap = s
+	p.advisory.sync(s)
 	p.arrange()
 	return true
 }
@@ -187,13 +195,22 @@ func (p *members) SetFilter(expr string) error {
 
 // Do implements Pane.
 func (p *members) Do(in keymap.Intent) tea.Cmd {
+	if p.zoomed && p.scrolled(in) {
+		return nil
+	}
 	if moveTable(p.table, in) {
+		p.scroll = 0
 		return nil
 	}
 	switch in {
 	case keymap.Enter:
-		p.zoomed = !p.zoomed
+		p.zoomed, p.scroll = !p.zoomed, 0
 		return nil
+	case keymap.MembersTimeline:
+		p.timeline, p.scroll = !p.timeline, 0
+		return nil
+	case keymap.MembersFindings:
+		return open(Ref{View: "findings"})
 	case keymap.Wide:
 		p.wide = !p.wide
 		p.resorted()
@@ -211,6 +228,19 @@ func (p *members) Do(in keymap.Intent) tea.Cmd {
 		return toast(why, true)
 	}
 	return func() tea.Msg { return ActMsg{Action: a, Targets: ts} }
+}
+
+// scrolled moves the text of the zoomed part; up and down go from member to member, but for the timeline, which is of all of them.
+func (p *members) scrolled(in keymap.Intent) bool {
+	switch {
+	case p.timeline && in == keymap.Down:
+		p.scroll++
+	case p.timeline && in == keymap.Up:
+		p.scroll = max(0, p.scroll-1)
+	default:
+		return scrollBy(&p.scroll, in)
+	}
+	return true
 }
 
 // resort changes the column the rows are sorted by.
@@ -298,60 +328,12 @@ func (p *members) Click(_, y int) tea.Cmd {
 
 // Wheel implements Clicker.
 func (p *members) Wheel(lines int) tea.Cmd {
+	if p.zoomed {
+		p.scroll = max(0, p.scroll+lines)
+		return nil
+	}
 	p.table.Move(lines)
 	return nil
-}
-
-// memberKeys are the fields in JSON. Scripts rely on them and on their order.
-var memberKeys = []string{"name", "id", "endpoint", "role", "term", "commitIndex", "appliedIndex", "lag", "revision", "dbSize",
-	"dbSizeInUse", "quota", "version", "storageVersion", "reachable", "errors"}
-
-func memberValues(m *etcd.MemberRow) []any {
-	id := ""
-	if m.MemberID != 0 {
-		id = m.ID()
-	}
-	return []any{m.Name, id, m.Endpoint, string(m.Role), m.Term, m.CommitIndex, m.AppliedIndex, m.Lag, m.Revision, m.DBSize,
-		m.DBSizeInUse, m.Quota, m.Version, m.StorageVersion, m.Reachable, memberErrors(m)}
-}
-
-// memberErrors are what a member complains of and what we complain of; never nil.
-func memberErrors(m *etcd.MemberRow) []string {
-	out := append([]string{}, m.Errors...)
-	if m.Reachable {
-		if e := m.Serializable.Err; e != "" {
-			out = append(out, "serializable read: "+e)
-		}
-		if e := m.Linearizable.Err; e != "" && !m.IsLearner {
-			out = append(out, "linearizable read: "+e)
-		}
-	}
-	return out
-}
-
-// Print implements Printer: once every member has answered or did not in time.
-func (p *members) Print(wide bool) (Printed, bool, error) {
-	if st := p.State(); st.Phase == watchers.Unsupported && !p.snap.Kine {
-		return Printed{}, false, fmt.Errorf("not available: %s", st.Why)
-	}
-	if !p.snap.Polled {
-		return Printed{}, false, nil
-	}
-	out := Printed{Keys: memberKeys}
-	cols := slices.DeleteFunc(slices.Clone(p.all), func(c Column) bool { return c.Wide && !wide })
-	for _, c := range cols {
-		out.Titles = append(out.Titles, c.Title)
-	}
-	now := p.env.Now()
-	for _, m := range p.rows {
-		cells := make([]string, len(cols))
-		for i := range cols {
-			cells[i], _ = cols[i].Cell(m, now)
-		}
-		out.Rows = append(out.Rows, cells)
-		out.Values = append(out.Values, memberValues(m))
-	}
-	return out, true, nil
 }
 
 // emptyText is what stands in the place of rows.

@@ -44,50 +44,59 @@ func memberColumns(g *theme.Glyphs) []Column {
 		col("NAME", "name", 0, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) { return m.GetName(), theme.Strong }).most(40),
 		col("ROLE", "role", 1, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) { return memberRole(g, m) }),
 		col("STATUS", "status", 1, func(m *etcd.MemberRow, now time.Time) (string, theme.Style) { return memberStatus(g, m, now) }),
-		count("TERM", "term", 4, func(m *etcd.MemberRow) float64 { return float64(m.Term) }),
-		count("COMMIT", "commitIndex", 6, func(m *etcd.MemberRow) float64 { return float64(m.CommitIndex) }),
-		count("APPLIED", "appliedIndex", 6, func(m *etcd.MemberRow) float64 { return float64(m.AppliedIndex) }),
+		count("TERM", "term", 6, func(m *etcd.MemberRow) float64 { return float64(m.Term) }),
+		count("COMMIT", "commitIndex", 10, func(m *etcd.MemberRow) float64 { return float64(m.CommitIndex) }),
+		count("APPLIED", "appliedIndex", 10, func(m *etcd.MemberRow) float64 { return float64(m.AppliedIndex) }),
 		num("LAG", "lag", 2, func(m *etcd.MemberRow) float64 { return float64(m.Lag) }, func(m *etcd.MemberRow) (string, theme.Style) {
-			if m.Lag > lagWarning {
-				return fmt.Sprint(m.Lag), theme.Warn
-			}
-			return fmt.Sprint(m.Lag), theme.Default
+			return lagCell(g, m)
 		}),
-		count("REVISION", "revision", 4, func(m *etcd.MemberRow) float64 { return float64(m.Revision) }),
+		count("REVISION", "revision", 9, func(m *etcd.MemberRow) float64 { return float64(m.Revision) }),
 		num("DB SIZE", "dbSize", 3, func(m *etcd.MemberRow) float64 { return float64(m.DBSize) }, func(m *etcd.MemberRow) (string, theme.Style) {
 			return Bytes(m.DBSize), theme.Default
 		}),
-		num("IN USE", "inUse", 7, inUse, func(m *etcd.MemberRow) (string, theme.Style) {
-			if m.DBSizeInUse == 0 {
+		num("FRAG", "fragmentation", 7, fragmentation, func(m *etcd.MemberRow) (string, theme.Style) {
+			switch {
+			case m.DBSizeInUse == 0:
 				return "-", theme.Dim
+			case fragmented(m):
+				return percentText(fragmentation(m)), theme.Warn
 			}
-			return fmt.Sprintf("%.0f%%", 100*inUse(m)), theme.Default
+			return percentText(fragmentation(m)), theme.Default
 		}),
-		num("QUOTA", "quotaUsed", 5, quotaUsed, func(m *etcd.MemberRow) (string, theme.Style) {
+		num("QUOTA", "quotaUsed", 4, quotaUsed, func(m *etcd.MemberRow) (string, theme.Style) {
 			switch p := quotaUsed(m); {
-			case m.Quota <= 0:
+			case memberQuota(m) <= 0:
 				return "?", theme.Dim
 			case p >= 0.95:
-				return fmt.Sprintf("%.0f%%", 100*p), theme.Bad
+				return percentText(p), theme.Bad
 			case p >= 0.8:
-				return fmt.Sprintf("%.0f%%", 100*p), theme.Warn
-			case p > 0 && p < 0.01:
-				return "<1%", theme.Default
+				return percentText(p), theme.Warn
 			default:
-				return fmt.Sprintf("%.0f%%", 100*p), theme.Default
+				return percentText(p), theme.Default
 			}
 		}),
-		col("VERSION", "version", 5, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) { return m.Version, theme.Default }).most(16),
-		readColumn(col, "RTT SER", "serializableRTT", 5, func(m *etcd.MemberRow) etcd.ReadProbe { return m.Serializable }),
+		num("FULL IN", "quotaSecondsLeft", 8, untilQuota, func(m *etcd.MemberRow) (string, theme.Style) {
+			if g := m.Growth; g.Known && g.UntilQuota > 0 {
+				_, style := growthText(m)
+				return Age(g.UntilQuota), style
+			}
+			return "-", theme.Dim
+		}),
+		metricColumn(num, "FSYNC", "walFsyncP99Seconds", 5, etcd.FsyncWarning, func(x *etcd.Metrics) *time.Duration { return x.FsyncP99 }),
+		metricColumn(num, "COMMIT99", "backendCommitP99Seconds", 8, etcd.CommitWarning, func(x *etcd.Metrics) *time.Duration { return x.CommitP99 }),
+		metricColumn(num, "PEER RTT", "peerRoundTripP99Seconds", 7, etcd.PeerRTTWarning, func(x *etcd.Metrics) *time.Duration { return x.PeerRTTP99 }),
+		col("VERSION", "version", 6, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) { return m.Version, theme.Default }).most(16),
+		readColumn(col, "RTT SER", "serializableRTT", 8, func(m *etcd.MemberRow) etcd.ReadProbe { return m.Serializable }),
 		readColumn(col, "RTT LIN", "linearizableRTT", 3, func(m *etcd.MemberRow) etcd.ReadProbe { return m.Linearizable }),
-		col("ENDPOINT", "endpoint", 8, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) { return m.Endpoint, theme.Default }).most(48),
-		col("ID", "id", 9, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) {
+		certColumn(col),
+		col("ENDPOINT", "endpoint", 11, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) { return m.Endpoint, theme.Default }).most(48),
+		col("ID", "id", 12, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) {
 			if m.MemberID == 0 {
 				return "-", theme.Dim
 			}
 			return m.ID(), theme.Dim
 		}),
-		col("ERRORS", "errors", 7, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) {
+		col("ERRORS", "errors", 9, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) {
 			return strings.Join(memberErrors(m), "; "), theme.Bad
 		}).flex().least(12),
 		col("STORAGE", "storageVersion", 10, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) {
@@ -96,6 +105,21 @@ func memberColumns(g *theme.Glyphs) []Column {
 		col("PEER URLS", "peerURLs", 11, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) {
 			return strings.Join(m.PeerURLs, ","), theme.Default
 		}).wide().most(64),
+		counterColumn(num, "PENDING", "proposalsPending", func(x *etcd.Metrics) counted {
+			return gaugeOf(x, func(x *etcd.Metrics) *uint64 { return x.ProposalsPending })
+		}),
+		counterColumn(num, "FAILED", "proposalsFailed", func(x *etcd.Metrics) counted {
+			return counterOf(x, func(x *etcd.Metrics) *etcd.Counter { return x.ProposalsFailed })
+		}),
+		counterColumn(num, "SLOW APPLIES", "slowApplies", func(x *etcd.Metrics) counted {
+			return counterOf(x, func(x *etcd.Metrics) *etcd.Counter { return x.SlowApplies })
+		}),
+		counterColumn(num, "HB FAILED", "heartbeatFailures", func(x *etcd.Metrics) counted {
+			return counterOf(x, func(x *etcd.Metrics) *etcd.Counter { return x.HeartbeatFailures })
+		}),
+		counterColumn(num, "LEADERS", "leaderChanges", func(x *etcd.Metrics) counted {
+			return counterOf(x, func(x *etcd.Metrics) *etcd.Counter { return x.LeaderChanges })
+		}),
 	}
 }
 
@@ -136,18 +160,12 @@ func rtt(d time.Duration) string {
 	return fmt.Sprintf("%.1fs", ms/1000)
 }
 
-func inUse(m *etcd.MemberRow) float64 {
-	if m.DBSize <= 0 {
-		return 0
-	}
-	return float64(m.DBSizeInUse) / float64(m.DBSize)
-}
-
 func quotaUsed(m *etcd.MemberRow) float64 {
-	if m.Quota <= 0 {
+	q := memberQuota(m)
+	if q <= 0 {
 		return 0
 	}
-	return float64(m.DBSize) / float64(m.Quota)
+	return float64(m.DBSize) / float64(q)
 }
 
 // memberRole is the member's part, or what it was when it last answered.

@@ -2,23 +2,21 @@ package views
 
 import (
 	"fmt"
-	"math"
-	"strings"
 	"time"
-
-	"github.com/charmbracelet/x/ansi"
 
 	"fathom/internal/safe"
 	"fathom/theme"
-	"fathom/ui/chart"
 	"fathom/ui/draw"
 	"fathom/watchers/etcd"
 )
 
-// leastDetail is the least number of lines that the part about the selected member is worth, its rule included.
-const leastDetail = 6
+const (
+	leastDetail = 6   // lines that the part about the selected member is worth, its rule included
+	twoColumns  = 140 // cells from which on the timeline stands beside the selected member
+)
 
-// Draw implements Pane: the quorum above, the members, and below them, when there is room, more about the selected one.
+// Draw implements Pane: the quorum and what is wrong above, the members, and below them, when there is room, more about the selected
+// one. The heights depend on the size of the area and the number of members alone, so that nothing jumps when a finding comes or goes.
 func (p *members) Draw(a draw.Area, focused bool) {
 	p.table.SetEmpty(p.emptyText())
 	if p.env.Etcd == nil || p.snap.Gen == 0 || p.snap.Kine && len(p.snap.Members) == 0 {
@@ -27,22 +25,38 @@ func (p *members) Draw(a draw.Area, focused bool) {
 		return
 	}
 	now := p.env.Now()
-	y := p.drawSummary(a, now)
-	if m := p.selected(); m != nil && p.zoomed {
-		p.drawDetail(a.Sub(draw.Rect{Y: y, W: a.W(), H: a.H() - y}), m, now)
+	m := p.selected()
+	if p.zoomed && (m != nil || p.timeline) {
+		y := p.drawHead(a, min(1, a.H()/9), now)
+		p.drawPart(a.Sub(draw.Rect{Y: y, W: a.W(), H: a.H() - y}), m, now)
 		return
 	}
-	p.tableY = y
 	rows := max(len(p.rows), 1) + 1 // with its header
+	y := p.drawHead(a, headLines(a.H(), rows), now)
+	p.tableY = y
 	rest := a.H() - y - rows
 	if rest < leastDetail {
 		p.table.Draw(a.Sub(draw.Rect{Y: y, W: a.W(), H: a.H() - y}), focused)
 		return
 	}
 	p.table.Draw(a.Sub(draw.Rect{Y: y, W: a.W(), H: rows}), focused)
-	if m := p.selected(); m != nil {
-		p.drawDetail(a.Sub(draw.Rect{Y: y + rows + 1, W: a.W(), H: rest - 1}), m, now)
+	p.drawPart(a.Sub(draw.Rect{Y: y + rows + 1, W: a.W(), H: rest - 1}), m, now)
+}
+
+// headLines is how many lines the quorum and the findings get in an area of h lines with so many rows, the blank line below included.
+func headLines(h, rows int) int {
+	n := 6
+	switch {
+	case h < 8:
+		return 0 // the rows matter more
+	case h < 14:
+		n = 3
+	case h >= 48:
+		n = 10
+	case h >= 30:
+		n = 8
 	}
+	return max(min(n, h-rows), min(n, 3))
 }
 
 // selected is the member under the cursor.
@@ -56,12 +70,39 @@ func (p *members) selected() *etcd.MemberRow {
 	return nil
 }
 
-// drawSummary says whether the cluster can commit and what is the matter with it, and returns the line after.
-func (p *members) drawSummary(a draw.Area, now time.Time) int {
-	if a.H() < 8 {
-		return 0 // the rows matter more
+// drawHead says in n lines whether the cluster can commit, what it can bear, what is wrong and what to do; the last line is blank when
+// there is more than one. It returns n.
+func (p *members) drawHead(a draw.Area, n int, now time.Time) int {
+	if n == 0 {
+		return 0
 	}
-	q, g := p.snap.Quorum, p.env.Theme.Glyphs()
+	a = a.Sub(draw.Rect{W: a.W(), H: n})
+	a.Spans(0, 0, a.W(), p.summary(now))
+	if n < 3 {
+		return n
+	}
+	y := 1
+	if n > 4 { // words before findings, so that they keep their line
+		if w := p.snap.Quorum.Words(); len(w) > 0 && !p.snap.Kine {
+			style := theme.Dim
+			if len(w) > 1 {
+				style = theme.Default // something is out of order
+			}
+			text := w[0]
+			for _, s := range w[1:] {
+				text += "; " + s
+			}
+			a.Text(0, y, style, safe.String(text))
+		}
+		y++
+	}
+	p.drawFindings(a.Sub(draw.Rect{Y: y, W: a.W(), H: n - y - 1}), now)
+	return n
+}
+
+// summary is the line that is read first: is there a quorum, who leads.
+func (p *members) summary(now time.Time) []draw.Span {
+	q, g := &p.snap.Quorum, p.env.Theme.Glyphs()
 	sep := draw.Span{Text: safe.String(" " + string(g.Separator) + " "), Style: theme.Dim}
 	var spans []draw.Span
 	say := func(style theme.Style, format string, args ...any) {
@@ -73,6 +114,7 @@ func (p *members) drawSummary(a draw.Area, now time.Time) int {
 	switch {
 	case p.snap.Kine:
 		say(theme.Warn, "%c %s", g.Warn, q.Why)
+		return spans
 	case !q.Has && !p.snap.Polled:
 		say(theme.Pending, "%c asking %d members", g.Pending, len(p.snap.Members))
 	case !q.Has:
@@ -92,140 +134,108 @@ func (p *members) drawSummary(a draw.Area, now time.Time) int {
 	default:
 		say(theme.Default, "%d may fail", q.CanLose)
 	}
-	if !p.snap.Kine {
-		if q.Leader == 0 {
-			say(theme.Bad, "no leader")
-		} else {
-			say(theme.Strong, "leader %s", firstOf(q.LeaderName, fmt.Sprintf("%x", q.Leader)))
-			say(theme.Default, "for %s", since(now, q.LeaderSince, q.Changes > 0))
-		}
-		say(theme.Default, "term %d", q.Term)
-		say(theme.Dim, "changes %d", q.Changes)
+	switch {
+	case q.Leader != 0:
+		say(theme.Strong, "leader %s", firstOf(q.LeaderName, fmt.Sprintf("%x", q.Leader)))
+		say(theme.Default, "for %s", since(now, q.LeaderSince, q.Changes > 0))
+	case q.Has:
+		say(theme.Bad, "no leader")
 	}
-	a.Spans(0, 0, a.W(), spans)
-	y := 1
-	most := max(1, a.H()/6)
-	for i, f := range p.snap.Findings {
-		if i == most-1 && len(p.snap.Findings) > most {
-			a.Text(2, y, theme.Dim, safe.Sprintf("and %d more findings", len(p.snap.Findings)-i))
-			y++
-			break
-		}
-		style := findingLevel(f.Severity)
-		glyph := map[theme.Style]rune{theme.Bad: g.Bad, theme.Warn: g.Warn, theme.Info: g.Info}[style]
-		x := a.Text(0, y, style, safe.String(string(glyph)+" "))
-		age := safe.String(Age(now.Sub(f.Since)))
-		a.Sub(draw.Rect{W: max(0, a.W()-age.Width()-1), H: a.H()}).Text(x, y, style, safe.String(f.Text))
-		a.TextAligned(a.W()-age.Width(), y, age.Width(), draw.Right, theme.Dim, age)
-		y++
-	}
-	return y + 1
+	say(theme.Default, "term %d", q.Term)
+	say(theme.Dim, "changes %d", q.Changes)
+	return spans
 }
 
-// drawDetail shows how one member did in the last two minutes, and its errors in full.
-func (p *members) drawDetail(a draw.Area, m *etcd.MemberRow, now time.Time) {
-	g := p.env.Theme.Glyphs()
-	rule := strings.Repeat(string(g.Horizontal), a.W())
-	a.Text(0, 0, theme.Border, safe.String(rule))
-	a.Text(2, 0, theme.Title, safe.Sprintf(" %s %s ", m.GetName(), m.Role))
-	y := 1
-	const label = 12
-	line := func(name string, style theme.Style, text string) {
-		if y < a.H() {
-			a.Text(0, y, theme.Key, safe.String(name))
-			a.Text(label, y, style, safe.String(text))
-			y++
-		}
-	}
-	line("endpoint", theme.Default, m.Endpoint)
-	if m.MemberID != 0 {
-		line("id", theme.Default, m.ID())
-	}
-	if len(m.PeerURLs) > 0 {
-		line("peers", theme.Default, strings.Join(m.PeerURLs, " "))
-	}
-	if m.Reachable {
-		line("status", theme.Default, fmt.Sprintf("answered within %s, %s ago", rtt(m.StatusRTT), Age(max(0, now.Sub(m.LastSeen)))))
-	}
-	if !m.LastSeen.IsZero() {
-		line("database", theme.Default, database(m))
-	}
-	if errs := memberErrors(m); len(errs) > 0 && a.W() > label {
-		name := "errors"
-		for _, e := range errs {
-			for _, l := range strings.Split(ansi.Wrap(safe.String(e).String(), a.W()-label, ""), "\n") {
-				line(name, theme.Bad, l)
-				name = ""
-			}
-		}
-	}
-	p.drawSparks(a, y, label, m)
-}
-
-// drawSparks draws one line for each measure of the history.
-func (p *members) drawSparks(a draw.Area, y, label int, m *etcd.MemberRow) {
-	const number = 28
-	w := min(a.W()-label-number, etcd.HistoryLen)
-	if w < 8 || len(m.History) == 0 {
+// drawFindings draws the worst findings, one line each, and with the lines that are left what to do about the first of them.
+func (p *members) drawFindings(a draw.Area, now time.Time) {
+	h, all := a.H(), p.snap.Findings
+	if h <= 0 {
 		return
 	}
-	last := m.History[len(m.History)-1]
-	reads := "read RTT"
-	for _, s := range []struct {
-		name string
-		get  func(etcd.Sample) float64
-		text func(float64) string
-		now  float64
-	}{
-		{reads, func(s etcd.Sample) float64 {
-			if s.RTT == 0 {
-				return math.NaN()
+	g := p.env.Theme.Glyphs()
+	if len(all) == 0 {
+		if p.snap.Polled && p.snap.Quorum.Has {
+			text := safe.Lit("nothing is wrong that fathom can see")
+			if n := len(p.advisory.Advice); n > 0 {
+				text = safe.Sprintf("nothing is wrong that fathom can see; w shows what is known of the versions (%d)", n)
 			}
-			return float64(s.RTT)
-		}, func(v float64) string { return rtt(time.Duration(v)) }, float64(last.RTT)},
-		{"lag", func(s etcd.Sample) float64 { return float64(s.Lag) }, func(v float64) string { return fmt.Sprintf("%.0f", v) }, float64(last.Lag)},
-		{"db size", func(s etcd.Sample) float64 { return float64(s.DBSize) }, func(v float64) string { return Bytes(int64(v)) }, float64(last.DBSize)},
-	} {
-		if y >= a.H() {
-			return
+			x := a.Text(0, 0, theme.Good, safe.String(string(g.Good)+" "))
+			a.Text(x, 0, theme.Dim, text)
 		}
-		values := make([]float64, 0, len(m.History))
-		for _, h := range m.History {
-			v := s.get(h)
-			if !h.OK {
-				v = math.NaN()
-			}
-			values = append(values, v)
-		}
-		values = values[max(0, len(values)-w):]
-		high := math.NaN()
-		for _, v := range values {
-			if !math.IsNaN(v) && !(v <= high) {
-				high = v
-			}
-		}
-		a.Text(0, y, theme.Key, safe.String(s.name))
-		x := a.Text(label, y, theme.BarFill, chart.Spark(p.env.Theme, values, w))
-		now := s.text(s.now)
-		if !last.OK || s.name == reads && s.now == 0 {
-			now = "-"
-		}
-		x = a.Text(x+1, y, theme.Default, safe.String(now))
-		if !math.IsNaN(high) {
-			a.Text(x+1, y, theme.Dim, safe.String("max "+s.text(high)))
-		}
+		return
+	}
+	shown := all
+	if len(all) > h {
+		shown = all[:h-1]
+	}
+	spare := h - len(shown)
+	if len(shown) < len(all) {
+		a.Text(2, h-1, theme.Dim, safe.Sprintf("and %d more: w shows all, with what they mean", len(all)-len(shown)))
+		spare = 0
+	}
+	y := 0
+	for i := range shown {
+		f := &shown[i]
+		style := findingLevel(f.Severity)
+		a.Glyph(0, y, style, p.env.Theme.StateGlyph(style))
+		age := safe.String(Age(max(0, now.Sub(f.Since))))
+		a.Sub(draw.Rect{W: max(0, a.W()-age.Width()-1), H: h}).Text(2, y, style, safe.String(f.Text))
+		a.TextAligned(a.W()-age.Width(), y, age.Width(), draw.Right, theme.Dim, age)
 		y++
+		if f.Next == "" || spare == 0 {
+			continue
+		}
+		for j, l := range wrapWords(f.Next, a.W()-9) {
+			if spare == 0 || j == 2 {
+				break
+			}
+			if j == 0 {
+				a.Text(4, y, theme.Key, safe.Lit("do:"))
+			}
+			a.Text(8, y, theme.Default, l)
+			y++
+			spare--
+		}
 	}
 }
 
-// database says how large the database is, how much of it is in use, and of what.
-func database(m *etcd.MemberRow) string {
-	text := Bytes(m.DBSize)
-	if m.DBSizeInUse > 0 {
-		text += fmt.Sprintf(", in use %s (%.0f%%)", Bytes(m.DBSizeInUse), 100*inUse(m))
+// drawPart draws what stands below the rows: the selected member, or the timeline, or both where there is room.
+func (p *members) drawPart(a draw.Area, m *etcd.MemberRow, now time.Time) {
+	switch {
+	case p.timeline || m == nil:
+		p.drawTimeline(a, now, p.scroll)
+		return
+	case a.W() >= twoColumns:
+		w := min(a.W()*11/20, 112)
+		p.drawDetail(a.Sub(draw.Rect{W: w - 2, H: a.H()}), m, now)
+		right := a.Sub(draw.Rect{X: w, W: a.W() - w, H: a.H()})
+		advice := 0
+		if n := len(p.advisory.Advice); n > 0 && a.H() >= 16 {
+			advice = min(n+2, a.H()/3)
+		}
+		p.drawTimeline(right.Sub(draw.Rect{W: right.W(), H: a.H() - advice}), now, 0)
+		p.drawAdvice(right.Sub(draw.Rect{Y: a.H() - advice, W: right.W(), H: advice}))
+		return
 	}
-	if m.Quota > 0 {
-		return text + fmt.Sprintf(", quota %s (%.1f%%)", Bytes(m.Quota), 100*quotaUsed(m))
+	h := p.drawDetail(a, m, now)
+	if rest := a.H() - h - 1; rest >= 4 {
+		p.drawTimeline(a.Sub(draw.Rect{Y: h + 1, W: a.W(), H: rest}), now, 0)
 	}
-	return text + ", quota not known (etcd tells it from 3.6 on)"
+}
+
+// drawAdvice draws what the version advisor says, one line each.
+func (p *members) drawAdvice(a draw.Area) {
+	if a.H() < 2 {
+		return
+	}
+	rule(a, p.env.Theme, 0, safe.Lit("versions"), safe.Lit("w shows what they mean"))
+	for i, x := range p.advisory.Advice {
+		if i+2 == a.H() && i+1 < len(p.advisory.Advice) {
+			a.Text(2, a.H()-1, theme.Dim, safe.Sprintf("and %d more", len(p.advisory.Advice)-i))
+			return
+		}
+		style := findingLevel(x.Severity)
+		a.Glyph(0, i+1, style, p.env.Theme.StateGlyph(style))
+		a.Text(2, i+1, style, safe.String(x.Text))
+	}
 }

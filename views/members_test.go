@@ -21,7 +21,8 @@ func memberHistory(n int, ok func(i int) bool) []etcd.Sample {
 	out := make([]etcd.Sample, n)
 	for i := range out {
 		out[i] = etcd.Sample{At: pictureNow.Add(time.Duration(i-n) * time.Second), OK: ok(i), RTT: time.Duration(1+i*i%17) * time.Millisecond,
-			Lag: uint64(i % 9 * 3), DBSize: int64(40+i) << 20}
+			Lag: uint64(i % 9 * 3), DBSize: int64(40+i) << 20, FsyncP99: time.Duration(2+i%5) * time.Millisecond,
+			CommitP99: time.Duration(5+i%7) * time.Millisecond, PeerRTTP99: time.Duration(900+i%400) * time.Microsecond}
 	}
 	return out
 }
@@ -36,7 +37,10 @@ func membersFixture() *etcd.Snapshot {
 			LastSeen: pictureNow.Add(-200 * time.Millisecond), Term: 7, LeaderID: 0x8e9e05c52164694d, CommitIndex: 5240881, AppliedIndex: 5240881,
 			Revision: 4711042, DBSize: 160 << 20, DBSizeInUse: 91 << 20, Quota: 2 << 30, Version: "3.6.8", StorageVersion: "3.6.0",
 			StatusRTT: 900 * time.Microsecond, Serializable: probe(700 * time.Microsecond), Linearizable: probe(2300 * time.Microsecond),
-			History: memberHistory(120, func(int) bool { return true }),
+			History: memberHistory(120, func(int) bool { return true }), Metrics: memberMetrics(n),
+			Growth: etcd.Growth{Known: true, BytesPerSecond: 41000, UntilQuota: 13*time.Hour + 20*time.Minute, Over: 10 * time.Minute},
+			Certs: []etcd.Certificate{{Use: etcd.CertServer, NotAfter: pictureNow.Add(364 * 24 * time.Hour)},
+				{Use: etcd.CertPeer, NotAfter: pictureNow.Add(time.Duration(n) * 10 * 24 * time.Hour)}},
 		}
 	}
 	lead := row(0x8e9e05c52164694d, 1)
@@ -49,16 +53,146 @@ func membersFixture() *etcd.Snapshot {
 	dead.Role, dead.Reachable, dead.LastSeen = etcd.Unreachable, false, pictureNow.Add(-72*time.Second)
 	dead.Errors = []string{"connection refused: nothing listens there; check that the server runs, and its address (dial tcp 10.0.0.3:2379: connect: connection refused)"}
 	dead.History = memberHistory(120, func(i int) bool { return i < 60 })
+	dead.Metrics, dead.MetricsWhy, dead.Growth = nil, "connection refused", etcd.Growth{}
+	for i := range dead.History {
+		dead.History[i].FsyncP99, dead.History[i].CommitP99, dead.History[i].PeerRTTP99 = 0, 0, 0
+	}
+	for i := range lag.History[90:] {
+		lag.History[90+i].Lag, lag.History[90+i].FsyncP99 = uint64(1300+100*i), time.Duration(300+20*i)*time.Millisecond
+	}
 	return &etcd.Snapshot{
 		Gen: 9, Polled: true, At: pictureNow, ClusterID: 0xc1, State: livePart(), Members: []*etcd.MemberRow{lead, lag, dead},
 		Quorum: etcd.Quorum{Has: true, Voters: 3, Reachable: 2, Leader: lead.MemberID, LeaderName: "etcd-1", Term: 7,
 			LeaderSince: pictureNow.Add(-4 * time.Minute), Changes: 1},
+		Timeline: []etcd.Leadership{
+			{At: pictureNow.Add(-41 * time.Minute), Term: 5, Leader: dead.MemberID, LeaderName: "etcd-3", First: true},
+			{At: pictureNow.Add(-20 * time.Minute), Term: 6, Leader: lag.MemberID, LeaderName: "etcd-2", From: dead.MemberID, FromName: "etcd-3", Moved: true},
+			{At: pictureNow.Add(-4*time.Minute - 2*time.Second), Term: 6, From: lag.MemberID, FromName: "etcd-2",
+				Before: []string{"etcd-2 synced its log slowly: fsync p99 was 812 ms, above 500 ms", "12 heartbeats of etcd-2 failed"}},
+			{At: pictureNow.Add(-4 * time.Minute), Term: 7, Leader: lead.MemberID, LeaderName: "etcd-1", From: lag.MemberID, FromName: "etcd-2", Without: 2100 * time.Millisecond},
+		},
 		Findings: []etcd.Finding{
 			{Kind: etcd.FoundAlarm, Severity: etcd.Critical, Since: pictureNow.Add(-3 * time.Minute),
+				Meaning: "the database has reached its quota; reads and deletions go on, everything else is refused until the alarm is disarmed",
+				Next:    "compact, defragment one member after the other, then disarm the alarm", Source: "https://etcd.io/docs/latest/op-guide/maintenance/#space-quota",
 				Text: "alarm NOSPACE of etcd-2: etcd refuses writes; compact, defragment each member, then disarm the alarm"},
-			{Kind: etcd.FoundUnreachable, Severity: etcd.Warning, Since: pictureNow.Add(-72 * time.Second), Text: "etcd-3 does not answer: connection refused"},
+			{Kind: etcd.FoundUnreachable, Severity: etcd.Warning, Since: pictureNow.Add(-72 * time.Second), Member: dead.ID(),
+				Meaning: "a member that stays away is one that can be lost less", Next: "look at its process and its log; when its disk is lost, remove it and add it anew", Text: "etcd-3 does not answer: connection refused"},
 		},
 	}
+}
+
+// healthyMembers is a cluster of n members with nothing wrong.
+func healthyMembers(n int) *etcd.Snapshot {
+	s := membersFixture()
+	lead := s.Members[0]
+	s.Members, s.Findings, s.Timeline = nil, nil, s.Timeline[3:]
+	s.Timeline[0] = etcd.Leadership{At: pictureNow.Add(-4 * time.Minute), Term: 7, Leader: lead.MemberID, LeaderName: "etcd-1", First: true}
+	for i := range n {
+		m := *lead
+		if m.Name = fmt.Sprintf("etcd-%d", i+1); i > 0 {
+			m.MemberID, m.Role, m.LastRole = uint64(i), etcd.Follower, etcd.Follower
+		}
+		m.Version = "3.6.14"
+		for j := range m.History {
+			m.History[j].Lag = 0
+		}
+		s.Members = append(s.Members, &m)
+	}
+	s.Quorum = etcd.Quorum{Has: true, Voters: n, Reachable: n, CanLose: (n - 1) / 2, Leader: lead.MemberID, LeaderName: "etcd-1", Term: 7, LeaderSince: pictureNow.Add(-4 * time.Minute)}
+	return s
+}
+
+// Nothing moves when a finding comes or goes: the rows keep their lines.
+func TestMembersDoesNotJump(t *testing.T) {
+	for _, size := range [][2]int{{80, 20}, {118, 36}, {198, 56}} {
+		line := func(findings []etcd.Finding) int {
+			s := membersFixture()
+			s.Findings = findings
+			for i, l := range strings.Split(frame(membersPane(t, false, s), size[0], size[1]), "\n") {
+				if strings.Contains(l, "ROLE") {
+					return i
+				}
+			}
+			t.Fatalf("%v: no header", size)
+			return 0
+		}
+		all := membersFixture().Findings
+		none, two, many := line(nil), line(all), line(append(append(append([]etcd.Finding{}, all...), all...), append(all, all...)...))
+		if none != two || two != many {
+			t.Errorf("%v: the header is in line %d without findings, %d with two, %d with eight", size, none, two, many)
+		}
+	}
+}
+
+// "Why did we elect?" has an answer on the screen, at every size.
+func TestMembersTimeline(t *testing.T) {
+	p := membersPane(t, false, membersFixture())
+	if out := frame(p, 198, 56); !strings.Contains(out, "fsync p99 was 812 ms") {
+		t.Errorf("a wide screen has room for the causes:\n%s", out)
+	}
+	p.Do(keymap.MembersTimeline)
+	for _, want := range []string{"etcd-1 leads", "2.1s without a leader", "fsync p99 was 812 ms"} {
+		if out := frame(p, 80, 20); !strings.Contains(out, want) {
+			t.Errorf("%q is missing:\n%s", want, out)
+		}
+	}
+	p.Do(keymap.Enter)
+	if out := frame(p, 80, 24); !strings.Contains(out, "fathom moved the leadership from etcd-3 to etcd-2") || !strings.Contains(out, "led already when fathom began") {
+		t.Errorf("all of it, zoomed:\n%s", out)
+	}
+	frame(p, 80, 6)
+	p.Do(keymap.Bottom)
+	if out := frame(p, 80, 6); !strings.Contains(out, "led already") {
+		t.Errorf("its end cannot be reached on a small screen:\n%s", out)
+	}
+	p.Do(keymap.MembersTimeline)
+	if out := frame(p, 80, 20); strings.Contains(out, "terms and leaders") || !strings.Contains(out, "etcd-1 leader") {
+		t.Errorf("the same key goes back to the member:\n%s", out)
+	}
+	if msg, ok := p.Do(keymap.MembersFindings)().(OpenMsg); !ok || msg.Ref.View != "findings" {
+		t.Errorf("the key to the findings opens %+v", msg)
+	}
+}
+
+// What a member does not tell is "no metrics", and never 0.
+func TestMembersWithoutMetrics(t *testing.T) {
+	s := membersFixture()
+	for _, m := range s.Members {
+		m.Metrics, m.MetricsWhy, m.Growth, m.Certs = nil, "connection refused; give --etcd-metrics-urls", etcd.Growth{}, nil
+		for i := range m.History {
+			m.History[i].FsyncP99, m.History[i].CommitP99, m.History[i].PeerRTTP99 = 0, 0, 0
+		}
+	}
+	p := membersPane(t, false, s)
+	p.Do(keymap.Enter)
+	out := frame(p, 118, 56)
+	for _, line := range []string{"fsync p99    no metrics", "commit p99   no metrics", "peer RTT p99 no metrics", "proposals    no metrics", "leadership   no metrics",
+		"metrics      no metrics: connection refused; give --etcd-metrics-urls", "certificates not seen", "growth not known"} {
+		if !strings.Contains(out, line) {
+			t.Errorf("%q is missing:\n%s", line, out)
+		}
+	}
+	values := memberValues(s.Members[0])
+	for i, k := range memberKeys {
+		if strings.HasSuffix(k, "P99Seconds") || strings.HasPrefix(k, "proposals") || k == "slowApplies" || k == "clientCertNotAfter" || k == "quotaSecondsLeft" {
+			if values[i] != nil {
+				t.Errorf("%s is %v in JSON, want null", k, values[i])
+			}
+		}
+	}
+	if len(values) != len(memberKeys) {
+		t.Errorf("%d values for %d names", len(values), len(memberKeys))
+	}
+}
+
+func memberMetrics(n int) *etcd.Metrics {
+	d := func(ms float64) *time.Duration { v := time.Duration(ms * float64(time.Millisecond)); return &v }
+	u := func(v uint64) *uint64 { return &v }
+	return &etcd.Metrics{At: pictureNow.Add(-3 * time.Second), URL: fmt.Sprintf("https://10.0.0.%d:2379/metrics", n), Over: time.Minute,
+		FsyncP99: d(float64(2 * n)), CommitP99: d(7), PeerRTTP99: d(1.3), Peers: []etcd.PeerRTT{{Member: 0x8e9e05c52164694d, P99: d(1.3)}, {Member: 0x77cc2a1b00f3d9e1}},
+		ProposalsPending: u(0), ProposalsFailed: &etcd.Counter{Total: 3}, SlowApplies: &etcd.Counter{Total: 17, Recent: 2},
+		HeartbeatFailures: &etcd.Counter{}, Keys: u(48211), CompactRevision: u(4710001), ResidentBytes: u(310 << 20), Started: pictureNow.Add(-26 * time.Hour)}
 }
 
 func membersPane(t *testing.T, ascii bool, s *etcd.Snapshot) *members {
@@ -71,6 +205,7 @@ func membersPane(t *testing.T, ascii bool, s *etcd.Snapshot) *members {
 	}
 	m := p.(*members)
 	m.snap = s
+	m.advisory.sync(s)
 	m.arrange()
 	return m
 }
@@ -90,14 +225,18 @@ func TestGoldenMembers(t *testing.T) {
 	quorumLost.Members[0].Role, quorumLost.Members[0].LeaderID = etcd.NoLeader, 0
 	quorumLost.Members[0].Errors = []string{"etcdserver: no leader"}
 	quorumLost.Quorum = etcd.Quorum{Voters: 3, Reachable: 1, Term: 8, Changes: 1, Why: "no member that answers knows a leader"}
-	quorumLost.Findings = nil
+	quorumLost.Findings = []etcd.Finding{{Kind: etcd.FoundNoQuorum, Severity: etcd.Critical, Since: pictureNow.Add(-9 * time.Second),
+		Text: "no quorum: no member that answers knows a leader", Meaning: "nothing can be written, and what is read may be old",
+		Next: "bring one of etcd-2, etcd-3 back; do not remove members and do not restore while a majority can still come back"}}
 	neverReached := &etcd.Snapshot{Gen: 1, Polled: true, At: pictureNow, State: watchers.State{Phase: watchers.Connecting},
 		Quorum:  etcd.Quorum{Voters: 1, Why: "no voting member answers"},
 		Members: []*etcd.MemberRow{{Endpoint: "https://10.0.0.1:2379", Role: etcd.Unreachable, Polled: true, Errors: []string{"no answer within 1s"}}}}
+	healthy := healthyMembers(3)
 	for name, c := range map[string]struct {
 		snap *etcd.Snapshot
 		down int
-	}{"trouble": {membersFixture(), 1}, "dead": {membersFixture(), 2}, "no-quorum": {quorumLost, 0}, "never-reached": {neverReached, 0}} {
+	}{"trouble": {membersFixture(), 1}, "dead": {membersFixture(), 2}, "no-quorum": {quorumLost, 0}, "never-reached": {neverReached, 0},
+		"healthy": {healthy, 0}, "single": {healthyMembers(1), 0}, "seven": {healthyMembers(7), 3}} {
 		for _, size := range [][2]int{{80, 20}, {118, 36}, {198, 56}} { // the inside of frames of 80x24, 120x40 and 200x60
 			for glyphs, ascii := range map[string]bool{"unicode": false, "ascii": true} {
 				t.Run(fmt.Sprintf("%s/%dx%d/%s", name, size[0], size[1], glyphs), func(t *testing.T) {

@@ -65,7 +65,7 @@ func (d *overviewData) etcdSection(now time.Time) overviewSection {
 	for _, f := range e.Findings {
 		level := findingLevel(f.Severity)
 		s.list = append(s.list, overviewLine{id: strings.Join([]string{"finding", f.Kind, f.Member}, "/"), level: level, name: f.Kind,
-			detail: f.Text, at: f.Since, ref: &Ref{View: "members"}})
+			detail: f.Text, at: f.Since, ref: &Ref{View: "findings"}})
 		if severity(level) < severity(theme.Warn) {
 			continue
 		}

@@ -5,6 +5,7 @@ func specials() []special {
 	return []special{
 		{name: "overview", aliases: []string{"ov", "pulse", "pulses", "pu"}, help: "the condition of the cluster", wide: true, open: newOverview},
 		{name: "members", aliases: []string{"etcd", "raft", "member"}, help: "etcd members and Raft", open: newMembers},
+		{name: "findings", aliases: []string{"finding", "advisor", "wrong"}, help: "what is wrong with etcd, what it means and what to do", open: newFindings},
 		{name: "keys", aliases: []string{"key"}, help: "etcd keys as a tree", open: newKeys},
 		{name: "placement", aliases: []string{"place", "pl"}, help: "pods on nodes, by zone", wide: true, open: newPlacement},
 		{name: "contexts", aliases: []string{"ctx", "context"}, help: "contexts of the kubeconfig", open: newContexts},

@@ -74,6 +74,26 @@ type member struct {
 	StorageVersion string   `json:"storageVersion"`
 	Reachable      bool     `json:"reachable"`
 	Errors         []string `json:"errors"`
+
+	PeerURLs           []string `json:"peerUrls"`
+	IsLearner          bool     `json:"isLearner"`
+	LagPerSecond       *float64 `json:"lagPerSecond"`
+	Fragmentation      *float64 `json:"fragmentation"`
+	Growth             *float64 `json:"growthBytesPerSecond"`
+	QuotaSecondsLeft   *float64 `json:"quotaSecondsLeft"`
+	Serializable       *float64 `json:"serializableReadSeconds"`
+	Linearizable       *float64 `json:"linearizableReadSeconds"`
+	PeerRTT            *float64 `json:"peerRoundTripP99Seconds"`
+	Fsync              *float64 `json:"walFsyncP99Seconds"`
+	Commit             *float64 `json:"backendCommitP99Seconds"`
+	ProposalsPending   *uint64  `json:"proposalsPending"`
+	ProposalsFailed    *uint64  `json:"proposalsFailed"`
+	SlowApplies        *uint64  `json:"slowApplies"`
+	HeartbeatFailures  *uint64  `json:"heartbeatFailures"`
+	LeaderChanges      *uint64  `json:"leaderChanges"`
+	ClientCertNotAfter *string  `json:"clientCertNotAfter"`
+	PeerCertNotAfter   *string  `json:"peerCertNotAfter"`
+	Metrics            string   `json:"metrics"`
 }
 
 func members(t *testing.T, c *testcluster.Cluster, env []string) []member {

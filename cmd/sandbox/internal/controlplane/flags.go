@@ -40,12 +40,8 @@ func (s *Spec) etcdFlags(n int) []string {
 	}
 }
 
-func (s *Spec) etcdExtra(n int) []string {
-	extra := []string{
-		"--initial-cluster-token=fathom-sandbox", "--log-level=warn",
-		// The later flag wins: clients come by way of the sandbox.
-		fmt.Sprintf("--listen-client-urls=https://127.0.0.1:%d", s.Etcd[n-1].Listen),
-	}
+func (s *Spec) etcdExtra() []string {
+	extra := []string{"--initial-cluster-token=fathom-sandbox", "--log-level=warn"}
 	if !s.Fsync {
 		extra = append(extra, "--unsafe-no-fsync")
 	}
@@ -209,7 +205,7 @@ func (s *Spec) Args(d layout.Dir, name string) []string {
 		return []string{d.Path()}
 	}
 	n := MemberIndex(name)
-	return onHost(d.MemberRoot(n), s.etcdFlags(n), s.etcdExtra(n))
+	return onHost(d.MemberRoot(n), s.etcdFlags(n), s.etcdExtra())
 }
 
 // MemberIndex is N of etcd-N, or 0 when the name is not a member's.

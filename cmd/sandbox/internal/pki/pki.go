@@ -7,7 +7,6 @@
 package pki
 
 import (
-	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -42,9 +41,6 @@ type Leaf struct {
 	Hosts  []string
 	Server bool
 	Client bool
-	// For is how long it is valid from now on; 0 means kubeadm's year. A
-	// negative one makes a certificate that has expired.
-	For time.Duration
 }
 
 // NewCA makes a self-signed certificate authority.
@@ -57,25 +53,12 @@ func NewCA(commonName string) (*Pair, error) {
 	tmpl.BasicConstraintsValid = true
 	tmpl.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
 	tmpl.DNSNames = []string{commonName}
-	key, err := newKey(commonName)
-	if err != nil {
-		return nil, err
-	}
-	return sign(tmpl, key, nil)
+	return sign(tmpl, nil)
 }
 
 // Sign makes a key and a certificate for it, signed by the authority.
 func (ca *Pair) Sign(l Leaf) (*Pair, error) {
-	key, err := newKey(l.CommonName)
-	if err != nil {
-		return nil, err
-	}
-	return ca.signFor(l, key)
-}
-
-// signFor makes a certificate for a key that there is already.
-func (ca *Pair) signFor(l Leaf, key *ecdsa.PrivateKey) (*Pair, error) {
-	tmpl, err := template(l.CommonName, cmp.Or(l.For, leafLifetime))
+	tmpl, err := template(l.CommonName, leafLifetime)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +77,7 @@ func (ca *Pair) signFor(l Leaf, key *ecdsa.PrivateKey) (*Pair, error) {
 			tmpl.DNSNames = append(tmpl.DNSNames, h)
 		}
 	}
-	return sign(tmpl, key, ca)
+	return sign(tmpl, ca)
 }
 
 func template(commonName string, life time.Duration) (*x509.Certificate, error) {
@@ -104,24 +87,20 @@ func template(commonName string, life time.Duration) (*x509.Certificate, error) 
 	}
 	// A little in the past, so that a clock that is stepped back while the
 	// sandbox starts does not make every certificate "not yet valid".
-	now := time.Now().UTC()
+	notBefore := time.Now().Add(-5 * time.Minute).UTC()
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: commonName},
-		NotBefore:    now.Add(-5 * time.Minute),
-		NotAfter:     now.Add(life),
+		NotBefore:    notBefore,
+		NotAfter:     notBefore.Add(life),
 	}, nil
 }
 
-func newKey(commonName string) (*ecdsa.PrivateKey, error) {
+func sign(tmpl *x509.Certificate, ca *Pair) (*Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("key for %s: %w", commonName, err)
+		return nil, fmt.Errorf("key for %s: %w", tmpl.Subject.CommonName, err)
 	}
-	return key, nil
-}
-
-func sign(tmpl *x509.Certificate, key *ecdsa.PrivateKey, ca *Pair) (*Pair, error) {
 	parent, signer := tmpl, key
 	if ca != nil {
 		parent, signer = ca.Cert, ca.Key
