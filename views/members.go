@@ -34,7 +34,8 @@ type members struct {
 	timeline bool
 	scroll   int // lines of the zoomed part above the first that is shown
 	advisory advised
-	tableY   int // where the table was drawn last
+	polled   time.Time // when Print first saw that every member was polled
+	tableY   int       // where the table was drawn last
 }
 
 func newMembers(env *Env, r Ref) (Pane, error) {

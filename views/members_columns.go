@@ -89,7 +89,7 @@ func memberColumns(g *theme.Glyphs) []Column {
 		readColumn(col, "RTT SER", "serializableRTT", 8, func(m *etcd.MemberRow) etcd.ReadProbe { return m.Serializable }),
 		readColumn(col, "RTT LIN", "linearizableRTT", 3, func(m *etcd.MemberRow) etcd.ReadProbe { return m.Linearizable }),
 		certColumn(col),
-		col("ENDPOINT", "endpoint", 11, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) { return m.Endpoint, theme.Default }).most(48),
+		col("ENDPOINT", "endpoint", 8, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) { return m.Endpoint, theme.Default }).most(48),
 		col("ID", "id", 12, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) {
 			if m.MemberID == 0 {
 				return "-", theme.Dim

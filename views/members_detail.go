@@ -21,20 +21,18 @@ func (p *members) drawDetail(a draw.Area, m *etcd.MemberRow, now time.Time) int 
 	if a.H() <= 0 {
 		return 0
 	}
-	right := safe.Text{}
-	if !p.zoomed {
+	f := p.memberFacts(m, a.W(), a.H(), now)
+	body := a.Sub(draw.Rect{Y: 1, W: a.W(), H: a.H() - 1})
+	from, right := 0, safe.Text{}
+	if more := len(f.lines) > body.H(); p.zoomed {
+		p.scroll = f.clamp(p.scroll, body.H())
+		if from = p.scroll; more {
+			right = safe.Sprintf("%d-%d of %d, PgDn", from+1, from+body.H(), len(f.lines))
+		}
+	} else if more {
 		right = safe.Lit("Enter: all of it")
 	}
 	rule(a, p.env.Theme, 0, safe.Sprintf("%s %s", m.GetName(), string(m.Role)), right)
-	f := p.memberFacts(m, a.W(), a.H(), now)
-	body := a.Sub(draw.Rect{Y: 1, W: a.W(), H: a.H() - 1})
-	if p.zoomed {
-		p.scroll = f.clamp(p.scroll, body.H())
-	}
-	from := p.scroll
-	if !p.zoomed {
-		from = 0
-	}
 	f.draw(body, p.env.Theme, from)
 	return 1 + min(len(f.lines), body.H())
 }

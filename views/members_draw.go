@@ -157,7 +157,7 @@ func (p *members) drawFindings(a draw.Area, now time.Time) {
 		if p.snap.Polled && p.snap.Quorum.Has {
 			text := safe.Lit("nothing is wrong that fathom can see")
 			if n := len(p.advisory.Advice); n > 0 {
-				text = safe.Sprintf("nothing is wrong that fathom can see; w shows what is known of the versions (%d)", n)
+				text = safe.Sprintf("nothing is wrong that fathom can see; notes on the versions: %d (w)", n)
 			}
 			x := a.Text(0, 0, theme.Good, safe.String(string(g.Good)+" "))
 			a.Text(x, 0, theme.Dim, text)

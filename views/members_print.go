@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"fathom/watchers"
@@ -90,6 +91,16 @@ func memberErrors(m *etcd.MemberRow) []string {
 	return out
 }
 
+// printPatience is how long print waits, once every member has answered or did not, for the first reading of metrics and certificates.
+const printPatience = 3 * time.Second
+
+// awaited reports whether a member has still to be asked for its metrics or certificates.
+func awaited(s *etcd.Snapshot) bool {
+	return slices.ContainsFunc(s.Members, func(m *etcd.MemberRow) bool {
+		return m.Reachable && m.MemberID != 0 && (m.Metrics == nil && m.MetricsWhy == "" || len(m.Certs) == 0 && strings.HasPrefix(m.Endpoint, "https:"))
+	})
+}
+
 // Print implements Printer: once every member has answered or did not in time.
 func (p *members) Print(wide bool) (Printed, bool, error) {
 	if st := p.State(); st.Phase == watchers.Unsupported && !p.snap.Kine {
@@ -98,12 +109,18 @@ func (p *members) Print(wide bool) (Printed, bool, error) {
 	if !p.snap.Polled {
 		return Printed{}, false, nil
 	}
+	now := p.env.Now()
+	if p.polled.IsZero() {
+		p.polled = now
+	}
+	if now.Sub(p.polled) < printPatience && awaited(p.snap) {
+		return Printed{}, false, nil
+	}
 	out := Printed{Keys: memberKeys}
 	cols := slices.DeleteFunc(slices.Clone(p.all), func(c Column) bool { return c.Wide && !wide })
 	for _, c := range cols {
 		out.Titles = append(out.Titles, c.Title)
 	}
-	now := p.env.Now()
 	for _, m := range p.rows {
 		cells := make([]string, len(cols))
 		for i := range cols {

@@ -387,6 +387,17 @@ func TestMembersPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.RequireEqual(t, data)
+	p = membersPane(t, false, membersFixture())
+	now := pictureNow
+	p.env.Now = func() time.Time { return now }
+	p.snap.Members[0].Metrics = nil
+	if _, ready, _ := p.Print(false); ready {
+		t.Error("printed before the metrics were asked for")
+	}
+	now = now.Add(printPatience)
+	if _, ready, _ := p.Print(false); !ready {
+		t.Error("waits for metrics forever")
+	}
 	p.snap = &etcd.Snapshot{Gen: 1}
 	if _, ready, _ := p.Print(false); ready {
 		t.Error("printed before every member was asked")
