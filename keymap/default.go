@@ -43,9 +43,24 @@ func Default() []Binding {
 	put(in(KeyTree, "etcd keys",
 		Binding{Keys: keys("right", "l"), Intent: KeysExpand, Help: "expand", Hint: true},
 		Binding{Keys: keys("left", "h"), Intent: KeysCollapse, Help: "collapse", Hint: true},
+		Binding{Keys: keys("H"), Intent: KeysHistory, Help: "the key's history", Hint: true},
+		Binding{Keys: keys("w"), Intent: KeysWatch, Help: "watch the key, or all below the prefix", Hint: true},
+	))
+	put(in(History, "History of a key",
+		Binding{Keys: keys("d"), Intent: HistoryDiff, Help: "compare with the one before, or the two that are marked", Hint: true},
+		Binding{Keys: keys("w"), Intent: KeysWatch, Help: "watch the key", Hint: true},
+		Binding{Keys: keys("m"), Intent: HistoryFurther, Help: "look further back for earlier lives of the key"},
+	))
+	put(in(WatchView, "Watch of keys",
+		Binding{Keys: keys("space"), Intent: WatchPause, Help: "pause, and go on", Hint: true},
+		Binding{Keys: keys("s"), Intent: WatchSave, Help: "save to a file", Hint: true},
+		Binding{Keys: keys("H"), Intent: KeysHistory, Help: "the key's history", Hint: true},
+		Binding{Keys: keys("C"), Intent: WatchClear, Help: "clear"},
 	))
 	put(in(Value, "Value of a key",
 		Binding{Keys: keys("x"), Intent: KeysReveal, Help: "reveal the next masked value for 30 s", Hint: true},
+		Binding{Keys: keys("H"), Intent: KeysHistory, Help: "the key's history", Hint: true},
+		Binding{Keys: keys("W"), Intent: KeysWatch, Help: "watch the key"},
 	))
 	put(in(Objects, "Objects",
 		Binding{Keys: keys("y"), Intent: YAML, Help: "YAML", Hint: true},
@@ -62,7 +77,7 @@ func Default() []Binding {
 		Binding{Keys: keys("ctrl+b", "pgup"), Intent: PageUp, Help: "page up"},
 		Binding{Keys: keys("left", "h"), Intent: ScrollLeft, Help: "columns to the left", Unless: []Scope{KeyTree}},
 		Binding{Keys: keys("right"), Intent: ScrollRight, Help: "columns to the right", Unless: []Scope{KeyTree}},
-		Binding{Keys: keys("space"), Intent: Mark, Help: "mark"},
+		Binding{Keys: keys("space"), Intent: Mark, Help: "mark", Unless: []Scope{WatchView}},
 		Binding{Keys: keys("ctrl+space"), Intent: MarkRange, Help: "mark from the last mark to here"},
 		Binding{Keys: keys(`ctrl+\`), Intent: MarkClear, Help: "clear the marks"},
 		Binding{Keys: keys("shift+right"), Intent: SortNext, Help: "sort by the next column"},

@@ -15,6 +15,8 @@ const (
 	Members    Scope = "members"
 	Findings   Scope = "findings" // what is wrong with etcd
 	KeyTree    Scope = "keys"     // the etcd key space
+	History    Scope = "history"  // the revisions of a key
+	WatchView  Scope = "watch"    // changes of keys as they come
 	Placement  Scope = "placement"
 	Overview   Scope = "overview"
 	Scroll     Scope = "scroll" // moving in text
@@ -39,6 +41,8 @@ func Stacks() [][]Scope {
 		{Members, Table, Global},
 		{Findings, Table, Global},
 		{KeyTree, Table, Global},
+		{History, Table, Global},
+		{WatchView, Table, Global},
 		{Placement, Objects, Table, Global},
 		{Placement, Nodes, Objects, Table, Global},
 		{Placement, Pods, Objects, Table, Global},
@@ -121,6 +125,13 @@ const (
 	KeysExpand        Intent = "keys.expand"
 	KeysCollapse      Intent = "keys.collapse"
 	KeysReveal        Intent = "keys.reveal"
+	KeysHistory       Intent = "keys.history"
+	KeysWatch         Intent = "keys.watch"
+	HistoryDiff       Intent = "history.diff"
+	HistoryFurther    Intent = "history.further"
+	WatchPause        Intent = "watch.pause"
+	WatchSave         Intent = "watch.save"
+	WatchClear        Intent = "watch.clear"
 )
 
 // Intents of text and logs.

@@ -181,6 +181,10 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 	case views.ActMsg:
 		m.dirty = true
 		return m.confirm(msg)
+	case views.AskMsg:
+		if m.overlay == nil && m.prompt == nil {
+			m.prompt, m.dirty = newQuestion(msg), true
+		}
 	case dialogMsg:
 		m.dirty = true
 		if d, ok := m.overlay.(*dialog); ok && d.seq == msg.seq {

@@ -18,7 +18,8 @@ import (
 // prompt is the line at the bottom that takes a command or a filter.
 type prompt struct {
 	input    textinput.Model
-	filter   views.Filterer // nil: a command
+	filter   views.Filterer // nil: a command, or a question
+	ask      *views.AskMsg  // the question of a pane
 	before   string         // the filter to go back to with Esc
 	err      string
 	complete []string // what the command could become
@@ -44,6 +45,11 @@ func newCommand(m *Model) *prompt {
 func newFilter(f views.Filterer) *prompt {
 	return &prompt{input: newInput(f.Filter()), filter: f, before: f.Filter()}
 }
+
+func newQuestion(q views.AskMsg) *prompt { return &prompt{input: newInput(q.Value), ask: &q} }
+
+// isCommand reports whether what is typed is a command.
+func (p *prompt) isCommand() bool { return p.filter == nil && p.ask == nil }
 
 func (p *prompt) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
 	b, _ := m.o.Keys.Lookup([]keymap.Scope{keymap.Prompt}, k.String())
@@ -77,6 +83,10 @@ func (p *prompt) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
 
 func (p *prompt) accept(m *Model) tea.Cmd {
 	value := p.input.Value()
+	if p.ask != nil {
+		m.prompt = nil
+		return p.ask.Answer(value)
+	}
 	if p.filter != nil {
 		if err := p.filter.SetFilter(value); err != nil {
 			p.err = err.Error()
@@ -100,7 +110,7 @@ func (p *prompt) accept(m *Model) tea.Cmd {
 
 // take accepts the completion that is shown.
 func (p *prompt) take(m *Model) {
-	if p.filter != nil || len(p.complete) == 0 {
+	if !p.isCommand() || len(p.complete) == 0 {
 		return
 	}
 	p.input.SetValue(p.complete[0])
@@ -110,7 +120,7 @@ func (p *prompt) take(m *Model) {
 
 // recall shows an earlier or later command.
 func (p *prompt) recall(m *Model, step int) {
-	if p.filter != nil || len(m.commands) == 0 {
+	if !p.isCommand() || len(m.commands) == 0 {
 		return
 	}
 	p.at = min(max(p.at+step, -len(m.commands)), 0)
@@ -139,7 +149,10 @@ func (p *prompt) paste(m *Model, s string) tea.Cmd {
 // changed applies a filter while it is typed, and finds completions of a command.
 func (p *prompt) changed(m *Model) {
 	p.err = ""
-	if p.filter == nil {
+	switch {
+	case p.ask != nil:
+		return
+	case p.filter == nil:
 		p.complete = m.o.Opener.Complete(p.input.Value())
 		return
 	}
@@ -154,19 +167,31 @@ func (p *prompt) draw(m *Model, a draw.Area) {
 	if p.filter != nil {
 		sign = safe.Lit("/")
 	}
+	if p.ask != nil {
+		sign = safe.Concat(p.ask.Label, safe.Lit(" "))
+	}
 	if p.err != "" {
 		style = theme.Bad
 	}
 	x := a.Text(0, 0, theme.Key, sign)
 	value := []rune(p.input.Value())
 	pos := min(p.input.Position(), len(value))
+	first := 0 // what has no room is left out at the beginning: the cursor stays in sight
 	before := safe.String(string(value[:pos]))
+	for first < pos && x+before.Width() >= a.W() {
+		first++
+		before = safe.String(string(value[first:pos]))
+	}
 	x = a.Text(x, 0, style, before)
 	p.x = x
 	x = a.Text(x, 0, style, safe.String(string(value[pos:])))
 	switch {
 	case p.err != "":
 		a.Text(x+2, 0, theme.Bad, safe.String(p.err))
+	case p.ask != nil:
+		if len(value) == 0 {
+			a.Text(x+1, 0, theme.Dim, p.ask.Hint)
+		}
 	case p.filter == nil && len(p.complete) > 0:
 		typed := p.input.Value()
 		if rest, ok := strings.CutPrefix(p.complete[0], typed); ok {

@@ -282,3 +282,31 @@ func TestCoveredPanesAreTrimmedOnce(t *testing.T) {
 		t.Errorf("covered again, it was trimmed %d times in all, want 2", first.trims)
 	}
 }
+
+// A pane asks for a line: what is there already can be changed, Enter answers, Esc does not, and commands' keys are letters meanwhile.
+func TestQuestionOfAPane(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	var answers []string
+	ask := views.AskMsg{Label: safe.Lit("save to"), Value: "a.txt", Hint: safe.Lit("a file"), Answer: func(v string) tea.Cmd { answers = append(answers, v); return nil }}
+	s.send(ask)
+	s.mustShow(t, "save to a.txt")
+	s.press("backspace", "q", "?", "tab", "up", "enter")
+	if len(answers) != 1 || answers[0] != "a.txq?" {
+		t.Errorf("%q", answers)
+	}
+	s.send(ask)
+	s.press("esc")
+	if len(answers) != 1 || s.prompt != nil {
+		t.Errorf("Esc answered: %q", answers)
+	}
+	ask.Value = ""
+	s.send(ask)
+	s.mustShow(t, "save to", "a file")
+	for range 100 { // a long name: its end stays in sight, and the cursor on the screen
+		s.press("x")
+	}
+	s.press("y")
+	if out := s.Frame(); !strings.Contains(out, "xy") || s.prompt.x >= 80 {
+		t.Errorf("the cursor is at %d:\n%s", s.prompt.x, out)
+	}
+}

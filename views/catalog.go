@@ -33,12 +33,16 @@ type special struct {
 	open    func(*Env, Ref) (Pane, error)
 }
 
+// keyViews are the views whose argument is an etcd key or a prefix of some.
+var keyViews = []string{"keys", "history", "watch"}
+
 // Only makes a namespace the one that pictures of the whole cluster show when none is named: the one fathom was started with.
 func (c *Catalog) Only(namespace string) { c.only = namespace }
 
 // NewCatalog makes the catalog and starts discovery in the background.
 func NewCatalog(env *Env, namespace string) *Catalog {
 	c := &Catalog{env: env, kinds: Typed(), special: specials()}
+	env.Resources = c.resources.Load
 	c.remember("default")
 	c.remember("kube-system")
 	c.remember(namespace)
@@ -141,7 +145,7 @@ func (c *Catalog) Resolve(line, namespace string) (Ref, error) {
 	}
 	for i, w := range rest {
 		switch {
-		case r.View == "keys":
+		case slices.Contains(keyViews, r.View):
 			r.Object.Key = w
 		case w == "-A" || w == "all":
 			r.Namespace = AllNamespaces

@@ -147,7 +147,7 @@ func (d *document) Sync() bool {
 // Title implements Pane.
 func (d *document) Title() Title {
 	o := d.ref.Object
-	t := Title{Name: safe.String(d.ref.View), Scope: safe.String(firstOf(o.Key, o.Kind+" "+nameOf(o))), Filter: safe.String(d.search)}
+	t := Title{Name: safe.String(d.ref.View), Scope: safe.String(scopeOf(o)), Filter: safe.String(d.search)}
 	first, last, total := d.view.Position()
 	if total > 0 {
 		t.Count = fmt.Sprintf("%d-%d of %d", first, last, total)
@@ -186,6 +186,19 @@ func (d *document) Draw(a draw.Area, focused bool) { d.view.Draw(padded(a), focu
 
 // padded leaves a blank column on both sides, between text and frame.
 func padded(a draw.Area) draw.Area { return a.Sub(draw.Rect{X: 1, W: a.W() - 2, H: a.H()}) }
+
+// scopeOf names what a document is of.
+func scopeOf(o Object) string {
+	switch {
+	case o.Key == "":
+		return o.Kind + " " + nameOf(o)
+	case o.Base != 0:
+		return fmt.Sprintf("%s at %d and %d", o.Key, o.Base, o.Revision)
+	case o.Revision != 0:
+		return fmt.Sprintf("%s at %d", o.Key, o.Revision)
+	}
+	return o.Key
+}
 
 // Scopes implements Pane.
 func (d *document) Scopes() []keymap.Scope { return []keymap.Scope{keymap.TextView, keymap.Scroll} }

@@ -24,6 +24,8 @@ type Env struct {
 	Theme   *theme.Theme
 	Group   *run.Group // owns what panes start
 	Now     func() time.Time
+	// Resources are the API server's, as discovery told them last: nil, or returning nil, while it has not. It never blocks.
+	Resources func() *cluster.Resources
 	// Clipboard is whether OSC 52 may be used: off over SSH, where the clipboard is another machine's.
 	Clipboard bool
 	// Crashed is told of panics in commands, which end the screen.

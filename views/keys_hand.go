@@ -32,6 +32,8 @@ func (p *keyTree) Do(in keymap.Intent) tea.Cmd {
 	case keymap.KeysCollapse:
 		p.collapse(id, kind)
 		return p.look()
+	case keymap.KeysHistory, keymap.KeysWatch:
+		return p.follow(id, kind, in)
 	}
 	return nil
 }
@@ -61,6 +63,20 @@ func (p *keyTree) enter(id string, kind tree.Kind, in keymap.Intent) tea.Cmd {
 		return p.read(c.Key, "")
 	}
 	return nil
+}
+
+// follow opens the history of the key under the cursor, or the watch of it or of all below the prefix.
+func (p *keyTree) follow(id string, kind tree.Kind, in keymap.Intent) tea.Cmd {
+	c, ok := p.nodes[id]
+	switch {
+	case !ok || kind != tree.IsNode:
+		return nil
+	case in == keymap.KeysWatch:
+		return open(Ref{View: "watch", Object: Object{Key: c.Key}})
+	case c.Leaf:
+		return open(Ref{View: "history", Object: Object{Key: c.Key}})
+	}
+	return toast("a prefix has no history of its own: move to a key, or press w to watch all below it", true)
 }
 
 // fetchOn goes on where the children of a node end so far.
@@ -149,7 +165,7 @@ func (p *keyTree) look() tea.Cmd {
 	}
 	p.preview.reading = true
 	return p.env.Read(p, "reading a value", func(ctx context.Context) any {
-		s, _, err := readValue(ctx, p.keys, c.Key, "", "Enter opens it, x then reveals")
+		s, _, err := readValue(ctx, p.env, p.keys, c.Key, 0, "", "Enter opens it, x then reveals")
 		return previewRead{c.Key, s, err}
 	})
 }

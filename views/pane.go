@@ -131,3 +131,12 @@ type ActMsg struct {
 	Action  actions.Action
 	Targets []actions.Target
 }
+
+// AskMsg asks the user for a line of text, at the bottom of the screen. It is not shown over a dialog.
+type AskMsg struct {
+	Label safe.Text // "save to"
+	Value string    // what stands there already
+	Hint  safe.Text // what stands there when nothing does
+	// Answer gets what was typed when Enter is pressed. After Esc nothing is called.
+	Answer func(value string) tea.Cmd
+}

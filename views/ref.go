@@ -26,7 +26,9 @@ type Object struct {
 	UID             string
 	Containers      string // of a pod, separated by commas, init containers included
 	Container       string // logs: only this one
-	Key             string // an etcd key
+	Key             string // an etcd key; for watches also a prefix
+	Revision        int64  // of the key, where it is not the newest: value, diff
+	Base            int64  // diff: the revision to compare Revision with; 0: the one before it
 }
 
 // Where narrows a resource view: the pods of a node, the pods of a deployment.

@@ -7,6 +7,8 @@ func specials() []special {
 		{name: "members", aliases: []string{"etcd", "raft", "member"}, help: "etcd members and Raft", open: newMembers},
 		{name: "findings", aliases: []string{"finding", "advisor", "wrong"}, help: "what is wrong with etcd, what it means and what to do", open: newFindings},
 		{name: "keys", aliases: []string{"key"}, help: "etcd keys as a tree", open: newKeys},
+		{name: "history", aliases: []string{"hist"}, help: "the revisions of an etcd key: history KEY", open: newHistory},
+		{name: "watch", help: "changes of etcd keys as they come: watch KEY or PREFIX/", open: newKeyWatch},
 		{name: "placement", aliases: []string{"place", "pl"}, help: "pods on nodes, by zone", wide: true, open: newPlacement},
 		{name: "contexts", aliases: []string{"ctx", "context"}, help: "contexts of the kubeconfig", open: newContexts},
 		{name: "logs", object: true, open: newLogs},
@@ -14,5 +16,6 @@ func specials() []special {
 		{name: "yaml", object: true, open: newYAML},
 		{name: "describe", object: true, open: newDescribe},
 		{name: "value", object: true, open: newValue},
+		{name: "diff", object: true, open: newDiff},
 	}
 }

@@ -49,16 +49,24 @@ func newValue(env *Env, r Ref) (Pane, error) {
 }
 
 func (p *value) fetch(ctx context.Context, reveal string) (string, error) {
-	text, read, err := readValue(ctx, p.keys, p.ref.Object.Key, reveal, "x reveals")
+	o := p.ref.Object
+	text, read, err := readValue(ctx, p.env, p.keys, o.Key, o.Revision, reveal, "x reveals")
 	if err == nil {
 		p.last.Store(&read)
 	}
 	return text, err
 }
 
-// readValue reads a key and writes what is known of it above its decoded value. how says how to reveal what is masked.
-func readValue(ctx context.Context, keys *etcd.Keys, key, reveal, how string) (string, valueRead, error) {
-	kv, err := keys.Get(ctx, key)
+// readValue reads a key, as it was at a revision if that is not 0, and writes what is known of it above its decoded value. how says how
+// to reveal what is masked.
+func readValue(ctx context.Context, env *Env, keys *etcd.Keys, key string, revision int64, reveal, how string) (string, valueRead, error) {
+	var kv etcd.KV
+	var err error
+	if revision != 0 {
+		kv, err = keys.GetAt(ctx, key, revision)
+	} else {
+		kv, err = keys.Get(ctx, key)
+	}
 	if err != nil {
 		return "", valueRead{}, err
 	}
@@ -75,6 +83,9 @@ func readValue(ctx context.Context, keys *etcd.Keys, key, reveal, how string) (s
 	default:
 		line("Format", "%s", d.Format)
 	}
+	if drift := drift(env, d); drift != "" {
+		line("Drift", "%s", drift)
+	}
 	if n := len(kv.Value); n < 1024 {
 		line("Size", "%d bytes", n)
 	} else {
@@ -84,12 +95,18 @@ func readValue(ctx context.Context, keys *etcd.Keys, key, reveal, how string) (s
 	switch {
 	case kv.Lease == 0:
 		line("Lease", "none")
+	case revision != 0:
+		line("Lease", "%x", kv.Lease)
 	case kv.TTL < 0:
 		line("Lease", "%x, time to live not known: %s", kv.Lease, kv.TTLWhy)
 	default:
 		line("Lease", "%x, %s of %s left", kv.Lease, kv.TTL, kv.GrantedTTL)
 	}
-	line("Read from", "%s at revision %d", kv.Member, kv.Revision)
+	if revision != 0 {
+		line("Read from", "%s, as it was at revision %d of %d", kv.Member, revision, kv.Revision)
+	} else {
+		line("Read from", "%s at revision %d", kv.Member, kv.Revision)
+	}
 	if d.Note != "" {
 		line("Note", "%s", d.Note)
 	}
@@ -122,6 +139,9 @@ func (p *value) Sync() bool {
 	last := p.last.Load()
 	if last == nil {
 		return changed
+	}
+	if p.ref.Object.Revision != 0 {
+		return changed // what is past does not change
 	}
 	if p.watch == nil {
 		// From the revision of the read, so that nothing between the two is missed.
@@ -166,9 +186,20 @@ func (p *value) Scopes() []keymap.Scope {
 
 // Do implements Pane.
 func (p *value) Do(in keymap.Intent) tea.Cmd {
-	if in != keymap.KeysReveal {
-		return p.document.Do(in)
+	key := p.ref.Object.Key
+	switch in {
+	case keymap.KeysHistory:
+		return open(Ref{View: "history", Object: Object{Key: key}})
+	case keymap.KeysWatch:
+		return open(Ref{View: "watch", Object: Object{Key: key}})
+	case keymap.KeysReveal:
+		return p.revealNext()
 	}
+	return p.document.Do(in)
+}
+
+// revealNext shows the next masked value for a while.
+func (p *value) revealNext() tea.Cmd {
 	if p.env.Cluster.ReadOnly() {
 		return toast("read-only mode: what is masked stays masked", true)
 	}

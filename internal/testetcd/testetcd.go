@@ -72,8 +72,29 @@ func (s *Server) change(fn func()) {
 	s.changed = make(chan struct{})
 }
 
-func (s *Server) find(key []byte) (int, bool) {
-	return slices.BinarySearchFunc(s.kvs, key, func(kv *mvccpb.KeyValue, k []byte) int { return bytes.Compare(kv.Key, k) })
+func (s *Server) find(key []byte) (int, bool) { return search(s.kvs, key) }
+
+// at is the key space at a revision.
+func (s *Server) at(revision int64) []*mvccpb.KeyValue {
+	var kvs []*mvccpb.KeyValue
+	for _, e := range s.history {
+		i, ok := search(kvs, e.Kv.Key)
+		switch {
+		case e.Kv.ModRevision > revision:
+			return kvs
+		case e.Type == mvccpb.Event_DELETE:
+			kvs = slices.Delete(kvs, i, i+1)
+		case ok:
+			kvs[i] = e.Kv
+		default:
+			kvs = slices.Insert(kvs, i, e.Kv)
+		}
+	}
+	return kvs
+}
+
+func search(kvs []*mvccpb.KeyValue, key []byte) (int, bool) {
+	return slices.BinarySearchFunc(kvs, key, func(kv *mvccpb.KeyValue, k []byte) int { return bytes.Compare(kv.Key, k) })
 }
 
 // Set writes a key and returns the revision.
@@ -125,7 +146,10 @@ func (s *Server) Revision() int64 {
 }
 
 // Forget compacts the history before the newest revision away.
-func (s *Server) Forget() { s.change(func() { s.compacted = s.revision }) }
+func (s *Server) Forget() { s.CompactTo(s.Revision()) }
+
+// CompactTo compacts the history before a revision away.
+func (s *Server) CompactTo(revision int64) { s.change(func() { s.compacted = revision }) }
 
 // Hang makes the server silent; Continue lets it go on.
 func (s *Server) Hang() { s.change(func() { s.hung = make(chan struct{}) }) }
@@ -183,16 +207,25 @@ func (s *Server) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeRespon
 	if !r.Serializable {
 		return nil, rpctypes.ErrGRPCNoLeader
 	}
-	from, found := s.find(r.Key)
+	kvs := s.kvs
+	switch {
+	case r.Revision > s.revision:
+		return nil, rpctypes.ErrGRPCFutureRev
+	case r.Revision > 0 && r.Revision < s.compacted:
+		return nil, rpctypes.ErrGRPCCompacted
+	case r.Revision > 0:
+		kvs = s.at(r.Revision)
+	}
+	from, found := search(kvs, r.Key)
 	to := from
 	switch {
 	case len(r.RangeEnd) == 0 && found:
 		to = from + 1
 	case len(r.RangeEnd) == 0:
 	case len(r.RangeEnd) == 1 && r.RangeEnd[0] == 0:
-		to = len(s.kvs)
+		to = len(kvs)
 	default:
-		to, _ = s.find(r.RangeEnd)
+		to, _ = search(kvs, r.RangeEnd)
 	}
 	to = max(to, from)
 	s.walked += int64(to - from)
@@ -200,7 +233,7 @@ func (s *Server) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeRespon
 	if r.CountOnly {
 		return out, nil
 	}
-	for _, kv := range s.kvs[from:to] {
+	for _, kv := range kvs[from:to] {
 		if r.Limit > 0 && int64(len(out.Kvs)) == r.Limit {
 			out.More = true
 			break
@@ -311,6 +344,9 @@ func (s *Server) send(stream pb.Watch_WatchServer, c *pb.WatchCreateRequest, nex
 		in := bytes.Equal(e.Kv.Key, c.Key)
 		if len(c.RangeEnd) > 0 {
 			in = bytes.Compare(e.Kv.Key, c.Key) >= 0 && (len(c.RangeEnd) == 1 && c.RangeEnd[0] == 0 || bytes.Compare(e.Kv.Key, c.RangeEnd) < 0)
+		}
+		if e.Type == mvccpb.Event_PUT && slices.Contains(c.Filters, pb.WatchCreateRequest_NOPUT) {
+			continue
 		}
 		if e.Kv.ModRevision >= *next && in {
 			r.Events = append(r.Events, e)

@@ -24,6 +24,8 @@ type DecodeOptions struct {
 	// Reveal names one of Decoded.Keys whose value is shown; "*" shows everything.
 	Reveal        string
 	ManagedFields bool // show metadata.managedFields
+	// tag, where set, puts a fingerprint into every mask, so that Diff can tell whether what is masked has changed.
+	tag func(content string) string
 }
 
 // Format is how a value is stored.
@@ -51,6 +53,8 @@ type Decoded struct {
 	// nothing to mask.
 	Keys []string
 	Note string // what was left out or is not known, in sentences
+
+	tag func(content string) string // see DecodeOptions
 }
 
 // protobufMagic begins what the API server stores as protobuf (apimachinery, serializer/protobuf).
@@ -69,9 +73,10 @@ func Decode(key string, value []byte, o DecodeOptions) (d Decoded) {
 	defer func() {
 		// The decoders of other people meet bytes of anybody's making here.
 		if v := recover(); v != nil {
-			d = in.masked(Decoded{Format: Binary}, "What it holds is not known, so it is masked as a whole.", in.bytes)
+			d = in.masked(Decoded{Format: Binary, tag: o.tag}, "What it holds is not known, so it is masked as a whole.", in.bytes)
 			d.Note = join(fmt.Sprintf("Its decoder failed: %v.", v), d.Note)
 		}
+		d.tag = nil
 	}()
 	switch {
 	case len(value) == 0:
@@ -112,7 +117,7 @@ func (in *input) protobuf() Decoded {
 		d.Note = join("The value begins as protobuf of Kubernetes but is damaged.", d.Note)
 		return d
 	}
-	d := Decoded{Format: Protobuf, APIVersion: unk.APIVersion, Kind: unk.Kind}
+	d := Decoded{Format: Protobuf, APIVersion: unk.APIVersion, Kind: unk.Kind, tag: in.o.tag}
 	obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(in.value, nil, nil)
 	if err != nil {
 		return in.fields(d, unk.Raw, err)
@@ -135,7 +140,7 @@ func (in *input) protobuf() Decoded {
 }
 
 func (in *input) json() (Decoded, bool) {
-	d := Decoded{Format: JSON}
+	d := Decoded{Format: JSON, tag: in.o.tag}
 	if first(in.value) == '[' {
 		var list any
 		if err := unmarshal(in.value, &list); err != nil || in.secret {
@@ -159,7 +164,7 @@ func (in *input) cbor() Decoded {
 		d.Note = join("The value begins as CBOR but cannot be decoded.", d.Note)
 		return d
 	}
-	d := Decoded{Format: CBOR}
+	d := Decoded{Format: CBOR, tag: in.o.tag}
 	d.APIVersion, _ = m["apiVersion"].(string)
 	d.Kind, _ = m["kind"].(string)
 	return in.object(d, m)
@@ -201,7 +206,7 @@ func (in *input) masked(d Decoded, note string, reveal func() Decoded) Decoded {
 		d.Keys = keys
 		return d
 	}
-	d.Text, d.Masked, d.Keys = maskOf(len(in.value))+"\n", true, keys
+	d.Text, d.Masked, d.Keys = d.maskOf(string(in.value))+"\n", true, keys
 	d.Note = join(d.Note, note)
 	return d
 }
@@ -213,7 +218,7 @@ const maxHex = 8 << 10
 func (in *input) bytes() Decoded {
 	show := func() Decoded {
 		if printable(in.value) {
-			return maskTokens(Decoded{Format: PlainText, Text: string(in.value)}, in.o.Reveal)
+			return maskTokens(Decoded{Format: PlainText, Text: string(in.value), tag: in.o.tag}, in.o.Reveal)
 		}
 		d := Decoded{Format: Binary, Text: hex.Dump(in.value[:min(len(in.value), maxHex)])}
 		if len(in.value) > maxHex {
@@ -221,7 +226,7 @@ func (in *input) bytes() Decoded {
 		}
 		return d
 	}
-	d := Decoded{Format: Binary}
+	d := Decoded{Format: Binary, tag: in.o.tag}
 	if printable(in.value) {
 		d.Format = PlainText
 	}

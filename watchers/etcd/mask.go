@@ -14,8 +14,13 @@ const wholeValue = "*"
 
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
-// maskOf stands for n bytes that are not shown.
-func maskOf(n int) string { return fmt.Sprintf("<masked, %d bytes>", n) }
+// maskOf stands for what is not shown.
+func (d *Decoded) maskOf(content string) string {
+	if d.tag == nil {
+		return fmt.Sprintf("<masked, %d bytes>", len(content))
+	}
+	return fmt.Sprintf("<masked, %d bytes, %s>", len(content), d.tag(content))
+}
 
 // mask masks the secrets of an object in place: the data of Secrets (among them service-account tokens, bootstrap tokens and Helm's
 // releases), and Helm's releases in ConfigMaps. tail is what was revealed, as comments after the YAML.
@@ -58,7 +63,7 @@ func (d *Decoded) fields(m map[string]any, field, reveal string, decode func(str
 			plain = decode(s)
 		}
 		if reveal != k && reveal != wholeValue {
-			data[k] = maskOf(len(plain))
+			data[k] = d.maskOf(string(plain))
 			d.Masked = true
 			continue
 		}
@@ -76,7 +81,7 @@ func (d *Decoded) fields(m map[string]any, field, reveal string, decode func(str
 func (d *Decoded) whole(m map[string]any, field, reveal string) {
 	d.Keys = append(d.Keys, wholeValue)
 	if reveal != wholeValue {
-		m[field] = maskOf(len(fmt.Sprint(m[field])))
+		m[field] = d.maskOf(fmt.Sprint(m[field]))
 		d.Masked = true
 	}
 }
@@ -104,7 +109,7 @@ func maskTokens(d Decoded, reveal string) Decoded {
 	if reveal == wholeValue {
 		return d
 	}
-	d.Text = webToken.ReplaceAllStringFunc(d.Text, func(s string) string { return maskOf(len(s)) })
+	d.Text = webToken.ReplaceAllStringFunc(d.Text, func(s string) string { return d.maskOf(s) })
 	d.Masked = true
 	d.Note = join(d.Note, "Tokens are masked.")
 	return d

@@ -88,7 +88,7 @@ func (d *Decoded) within(v any, reveal string, depth int) any {
 			d.Keys = append(d.Keys, wholeValue)
 			if reveal != wholeValue {
 				d.Masked = true
-				return maskOf(len(v))
+				return d.maskOf(v)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -28,6 +29,18 @@ type KeyEvent struct {
 	Size, Before int
 	// Gap says why changes before Revision are not known. What was read of these keys before has to be read again.
 	Gap string
+	// Kept says that Value and Prev are here, see WatchOptions.Values; nil is then no value, or for Prev one that is compacted away.
+	// Untrusted, and shared with other snapshots: not to be changed.
+	Kept        bool
+	Value, Prev []byte
+}
+
+// ID is the identity of a change: no key changes twice in one revision.
+func (e *KeyEvent) ID() string {
+	if e.Gap != "" {
+		return "gap " + strconv.FormatInt(e.At.UnixNano(), 10)
+	}
+	return strconv.FormatInt(e.Revision, 10) + " " + e.Key
 }
 
 // WatchSnapshot is an immutable picture of a watch.
@@ -36,6 +49,8 @@ type WatchSnapshot struct {
 	Events  []KeyEvent // the newest last, at most the ring's size
 	Dropped uint64     // events that fell out of the ring
 	Gaps    uint64     // how often changes were missed
+	Total   uint64     // events since the watch began, those that were dropped included
+	Rate    Rate
 	// Revision is the newest one that everything before is known of; 0: none yet.
 	Revision int64
 	Member   string
@@ -48,6 +63,11 @@ type WatchOptions struct {
 	Prefix   bool  // watch the keys that begin with Key; the empty Key with it watches all
 	Revision int64 // changes after this revision; 0: from now on
 	Ring     int   // how many events are kept; default 500
+	// Values bounds the bytes of the newest events' values, and of those before them, that are kept; 0: none are.
+	Values int
+	// After is the last picture of an earlier watch of the same keys: this one goes on after it, with its events, and Revision does not
+	// count. Starting far back is not free for the member, see lookThrough.
+	After *WatchSnapshot
 }
 
 // watchTiming is how long a watch waits.
@@ -69,6 +89,8 @@ type Watch struct {
 
 	mu    sync.Mutex
 	s     WatchSnapshot
+	bytes int  // of the values in s.Events
+	bare  int  // s.Events[:bare] have lost theirs
 	stale bool // Events has to be copied anew
 	cur   *WatchSnapshot
 }
@@ -83,7 +105,15 @@ func newWatch(g *run.Group, e *cluster.Etcd, o WatchOptions, t watchTiming) *Wat
 		o.Ring = 500
 	}
 	w := &Watch{etcd: e, opt: o, timing: t, group: g.Child(), stale: true}
-	w.s = WatchSnapshot{Revision: o.Revision, State: watchers.State{Phase: watchers.Connecting, Since: time.Now()}}
+	w.s = WatchSnapshot{Revision: o.Revision}
+	if o.After != nil {
+		w.s = *o.After
+		w.s.Events = nil
+		for _, e := range o.After.Events {
+			w.add(&w.s, e)
+		}
+	}
+	w.s.State = watchers.State{Phase: watchers.Connecting, Since: time.Now()}
 	w.group.Go(fmt.Sprintf("etcd: watch of %q", o.Key), w.run)
 	return w
 }
@@ -115,9 +145,18 @@ func (w *Watch) change(fn func(s *WatchSnapshot)) {
 // add puts events into the ring. w.mu is held.
 func (w *Watch) add(s *WatchSnapshot, e KeyEvent) {
 	s.Events = append(s.Events, e)
-	if n := len(s.Events) - w.opt.Ring; n > 0 {
+	w.bytes += len(e.Value) + len(e.Prev)
+	n := max(len(s.Events)-w.opt.Ring, 0)
+	for w.bare < len(s.Events) && (w.bytes > w.opt.Values || w.bare < n) {
+		old := &s.Events[w.bare]
+		w.bytes -= len(old.Value) + len(old.Prev)
+		old.Value, old.Prev, old.Kept = nil, nil, false
+		w.bare++
+	}
+	if n > 0 {
 		s.Events = slices.Delete(s.Events, 0, n)
 		s.Dropped += uint64(n)
+		w.bare -= n
 	}
 }
 
@@ -250,7 +289,15 @@ func (w *Watch) take(m *cluster.Member, r clientv3.WatchResponse) error {
 			if ev.PrevKv != nil {
 				e.Before = len(ev.PrevKv.Value)
 			}
+			if w.opt.Values > 0 {
+				e.Kept, e.Value = true, ev.Kv.Value
+				if ev.PrevKv != nil {
+					e.Prev = ev.PrevKv.Value
+				}
+			}
 			w.add(s, e)
+			s.Total++
+			s.Rate.count(now)
 		}
 		switch n := len(r.Events); {
 		case n > 0: // the client has put fragments together, and etcd does not split a revision
@@ -269,6 +316,6 @@ func (w *Watch) gap(r clientv3.WatchResponse) {
 		s.Revision = max(s.Revision, r.CompactRevision-1)
 		s.Gaps++
 		w.add(s, KeyEvent{At: time.Now(), Revision: r.CompactRevision, Before: -1,
-			Gap: fmt.Sprintf("the history before revision %d was compacted away before it was seen: read again", r.CompactRevision)})
+			Gap: fmt.Sprintf("compacted away before it was seen: changes before revision %d; read again", r.CompactRevision)})
 	})
 }

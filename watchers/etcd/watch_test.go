@@ -150,3 +150,37 @@ func TestWatchIsRefused(t *testing.T) {
 	s.Set("anything", "x")
 	w.wait(t, "an event of the whole key space", func(s *WatchSnapshot) bool { return len(s.Events) == 1 })
 }
+
+// Values are kept within their bound, the newest ones, and a watch that goes on after another one has its events.
+func TestWatchKeepsValues(t *testing.T) {
+	s := testetcd.Start(t)
+	s.Set("/k", "first")
+	w := startWatch(t, WatchOptions{Key: "/k", Ring: 4, Values: 25}, s)
+	w.wait(t, "the watch", live)
+	for i := range 6 {
+		s.Set("/k", fmt.Sprintf("value-%03d", i)) // 9 bytes, and 9 before
+	}
+	got := w.wait(t, "six events", func(s *WatchSnapshot) bool { return s.Total == 6 })
+	if n := len(got.Events); n != 4 || got.Dropped != 2 {
+		t.Fatalf("%d events, %d dropped", n, got.Dropped)
+	}
+	for i, e := range got.Events {
+		if newest := i == 3; e.Kept != newest || newest && (string(e.Value) != "value-005" || string(e.Prev) != "value-004") || !newest && e.Value != nil {
+			t.Errorf("event %d: %+v", i, e)
+		}
+	}
+	w.Close()
+	s.Set("/k", "while nobody looks")
+	w = startWatch(t, WatchOptions{Key: "/k", Ring: 4, Values: 25, After: w.Snapshot()}, s)
+	got = w.wait(t, "the event in between", func(s *WatchSnapshot) bool { return s.Total == 7 })
+	if last := got.Events[len(got.Events)-1]; len(got.Events) != 4 || got.Dropped != 3 || last.Size != len("while nobody looks") || got.Events[2].Size != 9 {
+		t.Errorf("after going on: %+v", got)
+	}
+	bytes := 0
+	for _, e := range got.Events {
+		bytes += len(e.Value) + len(e.Prev)
+	}
+	if bytes > 25 {
+		t.Errorf("%d bytes are kept of 25", bytes)
+	}
+}
