@@ -7,10 +7,14 @@
 //	Preview    what will happen?           -> sentences for the dialog, or a *Refusal
 //	Confirm    the user said yes to this   -> *Confirmation, good for one run
 //	Run        journal, do, verify, journal -> one Outcome per target
+//
+// An action that takes several requests has Steps: each is journalled, done and verified by itself, and the first that is not
+// done is the last. See [Step].
 package actions
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"fathom/cluster"
@@ -40,8 +44,10 @@ func (r Risk) String() string {
 
 // Target is what an action acts on, by identity. The UID (or member ID) is the precondition: an object that was replaced
 // under the same name is not touched. A Target without one is refused.
+//
+// The target of what is done to a whole etcd cluster (compaction) is Kind "Etcd", Resource "etcd", UID the cluster ID in hex.
 type Target struct {
-	Kind            string // "Pod", "Node", "Deployment", "Member"
+	Kind            string // "Pod", "Node", "Deployment", "Member", "Etcd"
 	Group           string // API group, empty for core and for etcd
 	Version         string // "v1"; empty for etcd
 	Resource        string // plural, "pods"; "members" for etcd
@@ -54,15 +60,19 @@ type Target struct {
 	Member          uint64 // etcd member ID, for Kind "Member"
 	Endpoint        string // etcd client URL of the member; informative, members are found by ID
 	// Detail is what the row knew, when it knew it: "replicas" is spec.replicas (a scale is refused when it has changed),
-	// "dbSize" a member's database size in bytes (tells after a lost answer whether it was defragmented).
+	// "dbSize" a member's database size in bytes (tells after a lost answer whether it was defragmented), "dbSizeInUse" what of it
+	// is in use, "revision" the newest one seen, "peerURLs" those of a member with commas, "nextName" a name for a new member.
 	Detail map[string]string
 }
 
 // String names the target for sentences: "Pod shop/cart-0", "Node node-1", "Member etcd-2 (8e9e05c52164694d)". It is untrusted
 // text.
 func (t Target) String() string {
-	if t.Kind == "Member" {
+	switch t.Kind {
+	case "Member":
 		return memberName(t.Name, t.Member)
+	case "Etcd":
+		return fmt.Sprintf("etcd cluster %s (%s)", t.Name, t.UID)
 	}
 	if t.Namespace == "" {
 		return t.Kind + " " + t.Name
@@ -88,6 +98,8 @@ type Request struct {
 	// API server (k8s.io/apiserver/pkg/audit: a client's Audit-ID of at most 64 bytes is kept).
 	AuditID string
 	At      time.Time // when it was begun
+	// Override is the phrase that was typed to go on in spite of a [Refusal] that allows it.
+	Override string
 }
 
 // Action is one mutation.
@@ -103,12 +115,18 @@ type Action struct {
 	// says that fathom will not do it now, and why.
 	Preview func(ctx context.Context, c *cluster.Cluster, t Target, input string) ([]string, error)
 	// Do performs it and says what was done. It sends at most one mutating request and never repeats it. On an ambiguous error
-	// (timeout, connection lost after sending) the runner calls Verify.
+	// (timeout, connection lost after sending) the runner calls Verify. The first line of the message says what was done; further
+	// lines are text that the user will need (a command line), and stay on the screen until they are put away.
 	Do func(ctx context.Context, c *cluster.Cluster, r Request) (message string, err error)
 	// Verify re-reads and reports what it found: Done, Failed (it did not happen and cannot happen any more) or Unknown, with a
 	// sentence.
 	Verify  func(ctx context.Context, c *cluster.Cluster, r Request) (Status, string, error)
 	Timeout time.Duration // of Do; 0 means 15 s
+	// Steps, of an action of several requests, reads anew and says which, in their order; Do and Verify are nil then, and there is
+	// one target. It sends nothing that changes anything.
+	Steps func(ctx context.Context, c *cluster.Cluster, r Request) ([]Step, error)
+	// Expect is how long it will take, as far as the row can tell; 0 or nil: a moment, or not known. No I/O.
+	Expect func(Target) time.Duration
 	// Subresource of the object that is written ("scale"), for the journal.
 	Subresource string
 	// Exclusive actions do not run beside each other in one fathom (etcd maintenance).
@@ -136,6 +154,7 @@ const (
 	Conflict        // the precondition failed: the object is not, or no longer is, the one that was confirmed
 	Unknown         // timed out or the connection was lost, and re-reading did not settle it
 	Refused         // fathom did not send it, because it would do harm now; the message says why
+	Stopped         // the user stopped it between two steps
 )
 
 // String is the word toasts, the journal and tests use.
@@ -151,6 +170,8 @@ func (s Status) String() string {
 		return "conflict"
 	case Refused:
 		return "refused"
+	case Stopped:
+		return "stopped"
 	default:
 		return "unknown"
 	}
@@ -164,6 +185,10 @@ type Outcome struct {
 	Message string
 	Took    time.Duration
 	AuditID string // in the journal, and in the API server's audit log; empty when nothing was attempted
+	// Steps are the outcomes of the steps that were begun, of an action that has some.
+	Steps []Outcome
+
+	unwritten bool // the journal could not be written: nothing more may be done
 }
 
 // Decision is the answer of a preflight.
@@ -175,8 +200,9 @@ type Decision struct {
 	Missing []Permission
 }
 
-// Refusal is the error of an action that fathom will not perform now, though it may.
-type Refusal struct{ Reason string }
+// Refusal is the error of an action that fathom will not perform now, though it may. When there can be good reasons to do it all
+// the same, Override is the phrase that must be typed for that (Request.Override).
+type Refusal struct{ Reason, Override string }
 
 func (r *Refusal) Error() string { return r.Reason }
 

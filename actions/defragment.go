@@ -20,11 +20,18 @@ const defragTimeout = 10 * time.Minute
 // detailDBSize is the key of Target.Detail with the row's database size, in bytes, in decimal.
 const detailDBSize = "dbSize"
 
+// detailInUse is the key of Target.Detail with how much of it is in use, in bytes, in decimal.
+const detailInUse = "dbSizeInUse"
+
 func defragment() Action {
 	return Action{
 		ID: "members.defragment", Title: "Defragment member", Verb: "defragment", Resources: []string{"members"},
 		Risk: Destructive, Exclusive: true, Timeout: defragTimeout,
 		Preview: previewDefragment, Do: doDefragment, Verify: verifyDefragment,
+		Expect: func(t Target) time.Duration {
+			inUse, _ := strconv.ParseInt(t.Detail[detailInUse], 10, 64)
+			return defragTakes(inUse)
+		},
 	}
 }
 
@@ -38,17 +45,25 @@ func planDefragment(ctx context.Context, c *cluster.Cluster, t Target) (*quorum,
 	if err != nil {
 		return nil, nil, err
 	}
-	refuse := func(format string, args ...any) (*quorum, *member, error) {
-		return nil, nil, &Refusal{Reason: fmt.Sprintf(format, args...)}
-	}
 	if m.learner {
-		return refuse("%s is a learner: etcd does not serve Defragment there, and it is still receiving data", m)
+		return nil, nil, &Refusal{Reason: fmt.Sprintf("%s is a learner: etcd does not serve Defragment there, and it is still receiving data", m)}
 	}
 	if m.status == nil {
-		return refuse("%s does not answer: %v", m, m.err)
+		return nil, nil, &Refusal{Reason: fmt.Sprintf("%s does not answer: %v", m, m.err)}
 	}
-	if away := q.unreachable(); len(away) > 0 {
-		return refuse("%s cannot be reached, so the quorum has no slack: %s would be away too while it is defragmented", names(away), m)
+	if err := q.mayPause(m.String()); err != nil {
+		return nil, nil, err
+	}
+	return q, m, nil
+}
+
+// mayPause refuses when a voter cannot be spared for a while, or must not be rewritten now. With one or two voters none can ever be
+// spared; that is for the preview to say.
+func (q *quorum) mayPause(name string) error {
+	refuse := func(format string, args ...any) error { return &Refusal{Reason: fmt.Sprintf(format, args...)} }
+	voters, up := len(q.voting(false)), len(q.voting(true))
+	if away := q.unreachable(); up < voters && up-1 < majority(voters) {
+		return refuse("%s cannot be reached, so the quorum has no slack: %s would be away too while it is defragmented", names(away), name)
 	}
 	if q.leader() == nil {
 		return refuse("no member leads now: let an election finish first")
@@ -64,7 +79,28 @@ func planDefragment(ctx context.Context, c *cluster.Cluster, t Target) (*quorum,
 			return refuse("%s is %s behind, it may be applying a snapshot: defragmenting now could cost the quorum, and before etcd 3.5.23 and 3.6.5 corrupt the database", o, entries(lag))
 		}
 	}
-	return q, m, nil
+	return nil
+}
+
+// defragRate is what etcd copies of the data in use on an ordinary SSD, in bytes per second; it is a guess to be beaten, for the
+// expected time only.
+const defragRate = 60 << 20
+
+// defragTakes is how long a database with so many bytes in use will take, roughly.
+func defragTakes(inUse int64) time.Duration {
+	return 200*time.Millisecond + time.Duration(float64(inUse)/defragRate*float64(time.Second))
+}
+
+// about writes an expected duration: it is no more than a guess, and looks like one.
+func about(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "about a second"
+	case d < time.Minute:
+		return fmt.Sprintf("about %d s", int(d.Round(time.Second).Seconds()))
+	default:
+		return fmt.Sprintf("about %d min", int((d + 30*time.Second).Minutes()))
+	}
 }
 
 func previewDefragment(ctx context.Context, c *cluster.Cluster, t Target, _ string) ([]string, error) {
@@ -75,7 +111,7 @@ func previewDefragment(ctx context.Context, c *cluster.Cluster, t Target, _ stri
 	size, used := m.status.DbSize, m.status.DbSizeInUse
 	lines := []string{
 		fmt.Sprintf("%s, the database of %s will be rewritten: %s now, %s in use, so about %s come free.", where(c), m, bytes(size), bytes(used), bytes(max(0, size-used))),
-		"All reads and writes on this member wait until it is finished: seconds, or minutes for a large database on a slow disk.",
+		fmt.Sprintf("All reads and writes on this member wait until it is finished: %s for this size, minutes on a slow disk. etcd does not tell how far it is.", about(defragTakes(used))),
 		fmt.Sprintf("Its disk needs up to %s more for the copy.", bytes(used)),
 	}
 	switch n := q.voters(); {
@@ -94,6 +130,11 @@ func doDefragment(ctx context.Context, c *cluster.Cluster, r Request) (string, e
 	if err != nil {
 		return "", err
 	}
+	return m.defragment(ctx)
+}
+
+// defragment sends the request and says what came of it.
+func (m *member) defragment(ctx context.Context) (string, error) {
 	if _, err := m.conn.maintenance.Defragment(ctx, &pb.DefragmentRequest{}); err != nil {
 		return "", fmt.Errorf("defragment %s: %w", m, rpctypes.Error(err))
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -24,11 +25,23 @@ type fakeEtcd struct {
 	onMove func(ctx context.Context, target uint64) error
 	// onDefragment answers Defragment after the size was changed.
 	onDefragment func(ctx context.Context) error
+	// cut names a method ("MemberAdd") whose caller loses its connection once it has been done.
+	cut       string
+	revision  int64
+	compacted int64
+	alarms    []*pb.AlarmMember
+	keys      map[string]string
+	quota     int64
 }
 
 type fakeMember struct {
 	pb.UnimplementedMaintenanceServer
 	pb.UnimplementedClusterServer
+	pb.UnimplementedKVServer
+	pb.UnimplementedWatchServer
+	conns    *connections
+	peers    []string
+	version  string
 	cluster  *fakeEtcd
 	id       uint64
 	name     string
@@ -44,7 +57,7 @@ type fakeMember struct {
 
 func newFakeEtcd(t *testing.T, n int) *fakeEtcd {
 	t.Helper()
-	f := &fakeEtcd{leader: 1, term: 4}
+	f := &fakeEtcd{leader: 1, term: 4, revision: 5000, compacted: 3000, keys: map[string]string{}, quota: 2 << 30}
 	for i := range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -52,15 +65,18 @@ func newFakeEtcd(t *testing.T, n int) *fakeEtcd {
 		}
 		m := &fakeMember{
 			cluster: f, id: uint64(i + 1), name: fmt.Sprintf("etcd-%d", i+1), endpoint: "http://" + l.Addr().String(),
-			commit: 100, applied: 100, size: 200 << 20, use: 50 << 20,
+			commit: 100, applied: 100, size: 200 << 20, use: 50 << 20, version: "3.6.8",
+			peers: []string{fmt.Sprintf("https://10.0.0.%d:2380", i+1)}, conns: &connections{Listener: l},
 		}
 		m.server = grpc.NewServer(grpc.UnaryInterceptor(m.record), grpc.StreamInterceptor(m.recordStream))
 		pb.RegisterMaintenanceServer(m.server, m)
 		pb.RegisterClusterServer(m.server, m)
+		pb.RegisterKVServer(m.server, m)
+		pb.RegisterWatchServer(m.server, m)
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
-			m.server.Serve(l) // ends with Stop
+			m.server.Serve(m.conns) // ends with Stop
 		}()
 		t.Cleanup(func() {
 			m.server.Stop()
@@ -98,13 +114,17 @@ func (f *fakeEtcd) mutations() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(f.calls), func(c string) bool {
-		return slices.Contains([]string{"Maintenance/Status", "Cluster/MemberList"}, c[slices.Index([]byte(c), '.')+1:])
+		return slices.Contains([]string{"Maintenance/Status", "Cluster/MemberList", "KV/Range", "Watch/Watch"}, c[slices.Index([]byte(c), '.')+1:])
 	})
 }
 
 func (m *fakeMember) record(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	m.cluster.change(func() { m.cluster.calls = append(m.cluster.calls, m.name+" "+info.FullMethod) })
-	return handler(ctx, req)
+	resp, err := handler(ctx, req)
+	if cut := m.cluster.cut; cut != "" && strings.HasSuffix(info.FullMethod, "/"+cut) {
+		m.conns.cut()
+	}
+	return resp, err
 }
 
 func (m *fakeMember) recordStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
@@ -113,16 +133,20 @@ func (m *fakeMember) recordStream(srv any, ss grpc.ServerStream, info *grpc.Stre
 }
 
 func (m *fakeMember) header() *pb.ResponseHeader {
-	return &pb.ResponseHeader{ClusterId: 0xc1, MemberId: m.id, RaftTerm: m.cluster.term}
+	return &pb.ResponseHeader{ClusterId: 0xc1, MemberId: m.id, RaftTerm: m.cluster.term, Revision: m.cluster.revision}
 }
 
 func (m *fakeMember) Status(context.Context, *pb.StatusRequest) (*pb.StatusResponse, error) {
 	f := m.cluster
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	errs := slices.Clone(m.errors)
+	for _, a := range f.alarms {
+		errs = append(errs, fmt.Sprintf("memberID:%d alarm:%s ", a.MemberID, a.Alarm))
+	}
 	return &pb.StatusResponse{
-		Header: m.header(), Version: "3.6.8", Leader: f.leader, RaftTerm: f.term, RaftIndex: m.commit, RaftAppliedIndex: m.applied,
-		DbSize: m.size, DbSizeInUse: m.use, IsLearner: m.learner, Errors: m.errors,
+		Header: m.header(), DbSizeQuota: f.quota, Version: m.version, Leader: f.leader, RaftTerm: f.term, RaftIndex: m.commit, RaftAppliedIndex: m.applied,
+		DbSize: m.size, DbSizeInUse: m.use, IsLearner: m.learner, Errors: errs,
 	}, nil
 }
 
@@ -132,7 +156,7 @@ func (m *fakeMember) MemberList(context.Context, *pb.MemberListRequest) (*pb.Mem
 	defer f.mu.Unlock()
 	resp := &pb.MemberListResponse{Header: m.header()}
 	for _, o := range f.members {
-		resp.Members = append(resp.Members, &pb.Member{ID: o.id, Name: o.name, ClientURLs: []string{o.endpoint}, IsLearner: o.learner})
+		resp.Members = append(resp.Members, &pb.Member{ID: o.id, Name: o.name, PeerURLs: o.peers, ClientURLs: []string{o.endpoint}, IsLearner: o.learner})
 	}
 	return resp, nil
 }

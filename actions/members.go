@@ -29,6 +29,8 @@ type member struct {
 	id      uint64
 	name    string
 	learner bool
+	peers   []string           // its peer URLs
+	clients []string           // its client URLs; none before it has started
 	conn    *etcdConn          // nil when none of our connections reaches it
 	status  *pb.StatusResponse // nil when it did not answer
 	err     error              // why not
@@ -39,6 +41,7 @@ func (m *member) String() string { return memberName(m.name, m.id) }
 // quorum is a fresh picture of an etcd cluster: who belongs to it (linearizable, so a quorum agrees) and what each says.
 type quorum struct {
 	members []*member
+	cluster uint64 // its ID
 }
 
 // lookAtQuorum asks every member, side by side, each with its own deadline. It fails when no member can say, with a quorum
@@ -49,7 +52,7 @@ func lookAtQuorum(ctx context.Context, c *cluster.Cluster) (*quorum, error) {
 		return nil, err
 	}
 	answers := askAll(ctx, conns)
-	list, err := listMembers(ctx, answers)
+	list, clusterID, err := listMembers(ctx, answers)
 	if err != nil {
 		return nil, unsent(err)
 	}
@@ -58,9 +61,9 @@ func lookAtQuorum(ctx context.Context, c *cluster.Cluster) (*quorum, error) {
 	} else if len(known) > 0 {
 		answers = append(answers, askAll(ctx, known)...)
 	}
-	q := &quorum{}
+	q := &quorum{cluster: clusterID}
 	for _, l := range list {
-		m := &member{id: l.ID, name: l.Name, learner: l.IsLearner, err: errors.New("none of the given endpoints is this member's")}
+		m := &member{id: l.ID, name: l.Name, learner: l.IsLearner, peers: l.PeerURLs, clients: l.ClientURLs, err: errors.New("none of the given endpoints is this member's")}
 		for i := range answers {
 			a := &answers[i]
 			if a.status != nil && a.status.Header.GetMemberId() == m.id {
@@ -117,7 +120,8 @@ func askAll(ctx context.Context, conns []etcdConn) []answer {
 	return answers
 }
 
-func listMembers(ctx context.Context, answers []answer) ([]*pb.Member, error) {
+// listMembers also returns the ID of the cluster.
+func listMembers(ctx context.Context, answers []answer) ([]*pb.Member, uint64, error) {
 	var errs []error
 	for _, a := range answers {
 		if a.status == nil {
@@ -131,11 +135,11 @@ func listMembers(ctx context.Context, answers []answer) ([]*pb.Member, error) {
 		resp, err := a.conn.client.MemberList(ctx)
 		cancel()
 		if err == nil {
-			return resp.Members, nil
+			return resp.Members, resp.Header.GetClusterId(), nil
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", a.conn.endpoint, err))
 	}
-	return nil, fmt.Errorf("list the members of etcd: no member could answer with a quorum: %w", errors.Join(errs...))
+	return nil, 0, fmt.Errorf("list the members of etcd: no member could answer with a quorum: %w", errors.Join(errs...))
 }
 
 // find returns the member with an ID.
@@ -190,20 +194,6 @@ func (q *quorum) voters() int {
 		}
 	}
 	return n
-}
-
-// alarm returns what a member's status says that contains word ("CORRUPT"), or "". The Alarm RPC is not for looking: it goes
-// through raft.
-func (m *member) alarm(word string) string {
-	if m.status == nil {
-		return ""
-	}
-	for _, e := range m.status.Errors {
-		if strings.Contains(strings.ToUpper(e), word) {
-			return e
-		}
-	}
-	return ""
 }
 
 func names(ms []*member) string {

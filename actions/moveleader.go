@@ -75,8 +75,13 @@ func doMoveLeader(ctx context.Context, c *cluster.Cluster, r Request) (string, e
 	if p.from == nil {
 		return fmt.Sprintf("%s led already: nothing was sent", p.to), nil
 	}
+	return p.send(ctx)
+}
+
+// send asks the leader to hand over.
+func (p transfer) send(ctx context.Context) (string, error) {
 	// The plain client, not clientv3's Maintenance: that one repeats a MoveLeader after an error.
-	_, err = p.from.conn.maintenance.MoveLeader(ctx, &pb.MoveLeaderRequest{TargetID: p.to.id})
+	_, err := p.from.conn.maintenance.MoveLeader(ctx, &pb.MoveLeaderRequest{TargetID: p.to.id})
 	switch {
 	case errors.Is(rpctypes.Error(err), rpctypes.ErrNotLeader):
 		return "", &ConflictError{Reason: fmt.Sprintf("%s no longer leads: the leadership moved while this was confirmed; look again and confirm again", p.from)}

@@ -48,6 +48,7 @@ func judge(err error) verdict {
 	}
 	sent := !errors.As(err, &early)
 	v := judgeAnswer(err)
+	v.message = strings.ReplaceAll(v.message, "\n", "; ") // several errors in one; lines beyond the first are for text to be copied
 	if !sent {
 		v.ambiguous = false
 		v.message += "; nothing was sent"

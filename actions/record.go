@@ -19,8 +19,11 @@ const (
 	annotationMember   = "fathom/member-id"
 	annotationEndpoint = "fathom/endpoint"
 	annotationVersion  = "fathom/version"
-	annotationOSUser   = "fathom/os-user" // who ran fathom, whatever the credentials say
-	annotationOutcome  = "fathom/outcome" // Status
+	annotationOSUser   = "fathom/os-user"  // who ran fathom, whatever the credentials say
+	annotationOutcome  = "fathom/outcome"  // Status
+	annotationOverride = "fathom/override" // what was typed against a refusal
+	annotationRun      = "fathom/run"      // of a step: the audit ID of the action it belongs to
+	annotationStep     = "fathom/step"     // "2/5 Defragment etcd-2"
 )
 
 // record is the intent to perform a request.
@@ -49,9 +52,14 @@ func (r *Runner) record(a Action, req Request) journal.Event {
 	if a.Input != nil {
 		e.Annotations[annotationInput] = req.Input
 	}
-	if t.Member != 0 {
+	if req.Override != "" {
+		e.Annotations[annotationOverride] = req.Override
+	}
+	if a.Permission == nil { // on etcd
 		e.Annotations[annotationEtcd] = id.Etcd
 		e.Annotations[annotationEndpoint] = t.Endpoint
+	}
+	if t.Member != 0 {
 		e.Annotations[annotationMember] = strconv.FormatUint(t.Member, 16)
 	}
 	return e

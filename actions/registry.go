@@ -2,7 +2,11 @@ package actions
 
 // All returns every action fathom has, in the order menus show them. The slice is the caller's.
 func All() []Action {
-	return []Action{deletePod(), scale(), restart(), cordon(), uncordon(), moveLeader(), defragment()}
+	return []Action{
+		deletePod(), scale(), restart(), cordon(), uncordon(),
+		moveLeader(), defragment(), promote(), removeMember(), updatePeers(),
+		defragmentAll(healthWait), compact(), recoverNospace(healthWait), disarm(), addLearner(),
+	}
 }
 
 // For returns the actions that apply to a plural resource name ("pods"; "members" for etcd).

@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +36,10 @@ type Confirmation struct {
 	action  Action
 	input   string
 	targets []Target
-	used    bool // guarded by Runner.mu
+	// override is the phrase that was typed against a refusal.
+	override string
+	used     bool // guarded by Runner.mu
+	track    tracker
 }
 
 // Action that was confirmed.
@@ -52,6 +56,9 @@ func (c *Confirmation) Input() string { return c.input }
 func (r *Runner) Confirm(a Action, input string, targets ...Target) (*Confirmation, error) {
 	if len(targets) == 0 {
 		return nil, fmt.Errorf("%s: nothing is selected", a.Title)
+	}
+	if a.Steps != nil && len(targets) > 1 {
+		return nil, fmt.Errorf("%s: it is done to one at a time", a.Title)
 	}
 	for _, t := range targets {
 		if err := check(a, t, input); err != nil {
@@ -125,32 +132,43 @@ func phrase(p Permission) string {
 }
 
 // Preview says in full sentences what will happen; the lines are untrusted text. A *[Refusal] says that fathom will not do it
-// now, and why; a *[ConflictError], that the object is no longer the one the row showed.
+// now, and why; a *[ConflictError], that the object is no longer the one the row showed. With a Refusal that can be overridden come
+// the lines of what would happen then.
 func (r *Runner) Preview(ctx context.Context, a Action, t Target, input string) ([]string, error) {
 	if err := check(a, t, input); err != nil {
 		return nil, err
 	}
 	lines, err := a.Preview(ctx, r.cluster, t, input)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", a.Title, err)
+		return lines, fmt.Errorf("%s: %w", a.Title, err)
 	}
 	return lines, nil
 }
 
 // Run performs a confirmed action on its targets, one after the other, and returns one outcome for each, in order; each, when
 // not nil, is called with every outcome as it comes. A confirmation that was run before is refused, and nothing sent. When
-// an outcome is unknown or the journal fails, the targets after it are not touched. The end of ctx loses no outcome: what was
-// sent is verified and journalled, what was not yet begun is not begun.
+// an outcome is unknown, the journal fails or the confirmation is stopped, the targets after it are not touched. The end of ctx
+// loses no outcome: what was sent is verified and journalled, what was not yet begun is not begun.
 func (r *Runner) Run(ctx context.Context, c *Confirmation, each func(Outcome)) []Outcome {
 	outcomes := make([]Outcome, 0, len(c.targets))
 	stop := r.begin(c)
 	if stop == "" {
 		defer r.end(c)
+		c.track.plan(perTarget(c))
 	}
-	for _, t := range c.targets {
+	for i, t := range c.targets {
+		if stop == "" && c.stopping() {
+			stop = "not begun: stopped as you asked"
+		}
 		o := Outcome{Action: c.action.ID, Target: t, Status: Refused, Message: stop}
-		if stop == "" {
+		switch {
+		case stop != "":
+		case c.action.Steps != nil:
+			o = r.steps(ctx, c, t)
+		default:
+			c.track.begin(i)
 			o, stop = r.one(ctx, c, t)
+			c.track.end(i, o)
 		}
 		outcomes = append(outcomes, o)
 		if each != nil {
@@ -158,6 +176,18 @@ func (r *Runner) Run(ctx context.Context, c *Confirmation, each func(Outcome)) [
 		}
 	}
 	return outcomes
+}
+
+// perTarget is the progress of an action of one request on each target, before the first.
+func perTarget(c *Confirmation) []StepProgress {
+	if c.action.Steps != nil {
+		return nil // which they are is read first
+	}
+	out := make([]StepProgress, len(c.targets))
+	for i, t := range c.targets {
+		out[i] = StepProgress{Title: fmt.Sprintf("%s: %s", c.action.Title, t), Expect: c.action.expect(t)}
+	}
+	return out
 }
 
 // begin takes the confirmation and, for an exclusive action, the turn; it returns why not.
@@ -187,35 +217,51 @@ func (r *Runner) end(c *Confirmation) {
 
 // one performs the action on one target. It also says why the targets after it must not be touched, or "".
 func (r *Runner) one(ctx context.Context, c *Confirmation, t Target) (o Outcome, stop string) {
-	a := c.action
-	req := Request{Target: t, Input: c.input, AuditID: string(uuid.NewUUID()), At: time.Now()}
-	o = Outcome{Action: a.ID, Target: t}
+	req := newRequest(c, t)
+	o = r.withJournal(ctx, c.action, req, nil, func(ctx context.Context) (o Outcome) {
+		o.Status, o.Message = r.perform(ctx, c.action, req)
+		return o
+	})
+	switch {
+	case o.unwritten:
+		stop = "not begun: the journal cannot be written"
+	case o.Status == Unknown:
+		stop = fmt.Sprintf("not begun: what became of %s is unknown", t)
+	}
+	return o, stop
+}
+
+func newRequest(c *Confirmation, t Target) Request {
+	return Request{Target: t, Input: c.input, AuditID: string(uuid.NewUUID()), At: time.Now(), Override: c.override}
+}
+
+// withJournal writes the intent, performs, and writes the outcome, of which it fills in what do leaves empty.
+func (r *Runner) withJournal(ctx context.Context, a Action, req Request, notes map[string]string, do func(context.Context) Outcome) (o Outcome) {
+	o = Outcome{Action: a.ID, Target: req.Target}
 	defer func() { o.Took = time.Since(req.At) }()
 	if isReadOnly(r.cluster) {
 		o.Status, o.Message = Denied, readOnlyReason
-		return o, ""
+		return o
 	}
 	if err := ctx.Err(); err != nil {
 		o.Status, o.Message = Failed, "not begun: fathom is ending or the action was given up"
-		return o, ""
+		return o
 	}
 	intent := r.record(a, req)
+	maps.Copy(intent.Annotations, notes)
 	if _, err := r.journal.Append(ctx, intent); err != nil {
-		o.Status = Denied
+		o.Status, o.unwritten = Denied, true
 		o.Message = "nothing was sent, because the intent could not be journalled: " + err.Error()
-		return o, "not begun: the journal cannot be written"
+		return o
 	}
-	o.AuditID = req.AuditID
-	o.Status, o.Message = r.perform(ctx, a, req)
-	if o.Status == Unknown {
-		stop = fmt.Sprintf("not begun: what became of %s is unknown", t)
-	}
+	did := do(ctx)
+	o.AuditID, o.Status, o.Message, o.Steps = req.AuditID, did.Status, did.Message, did.Steps
 	// Whatever ended ctx, the outcome belongs into the journal.
 	if _, err := r.journal.Append(context.WithoutCancel(ctx), r.completed(intent, o)); err != nil {
+		o.unwritten = true
 		o.Message += fmt.Sprintf(". This outcome is NOT in the journal (audit ID %s has only its intent): %v", o.AuditID, err)
-		stop = "not begun: the journal cannot be written"
 	}
-	return o, stop
+	return o
 }
 
 // perform does it once, and re-reads when the answer was lost.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
 	"fathom/cluster"
 )
 
@@ -20,8 +22,17 @@ func TestReadOnly(t *testing.T) {
 	for _, a := range All() {
 		for _, resource := range a.Resources {
 			target := etcd.target(2)
-			input := ""
+			input := inputOf(a)
+			etcd.change(func() { // so that only read-only mode is in the way
+				etcd.alarms, etcd.quota = nil, 2<<30
+				if a.ID == "etcd.recover-nospace" || a.ID == "etcd.disarm" {
+					etcd.alarms = []*pb.AlarmMember{{MemberID: 2, Alarm: pb.AlarmType_NOSPACE}}
+				}
+				etcd.members[1].learner = a.ID == "members.promote"
+			})
 			switch resource {
+			case "etcd":
+				target = etcd.clusterTarget()
 			case "pods":
 				target = podTarget()
 			case "nodes":
@@ -30,9 +41,6 @@ func TestReadOnly(t *testing.T) {
 				target = workloadTarget(map[string]string{
 					"deployments": "Deployment", "statefulsets": "StatefulSet", "daemonsets": "DaemonSet", "replicasets": "ReplicaSet",
 				}[resource])
-			}
-			if a.Input != nil {
-				input = "5"
 			}
 			if a.ID == "nodes.uncordon" {
 				api.set(nodePath, `{"kind":"Node","apiVersion":"v1","metadata":{"name":"node-1","uid":"u-node"},"spec":{"unschedulable":true}}`)
@@ -44,7 +52,9 @@ func TestReadOnly(t *testing.T) {
 				t.Errorf("%s on %s: %+v", a.ID, resource, o)
 			}
 			// Below the runner: the guard in the transport is what holds.
-			_, err := a.Do(t.Context(), r.cluster, Request{Target: target, Input: input, AuditID: "test"})
+			steps, err := a.Plan(t.Context(), r.cluster, Request{Target: target, Input: input, AuditID: "test"})
+			must(t, err)
+			_, err = steps[0].Do(t.Context(), r.cluster, Request{Target: steps[0].Target, Input: input, AuditID: "test"})
 			if !errors.Is(err, cluster.ErrReadOnly) {
 				t.Errorf("%s on %s: Do: %v, want the guard's error", a.ID, resource, err)
 			} else if v := judge(err); v.status != Denied || v.ambiguous {
@@ -208,10 +218,10 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("two actions %s", a.ID)
 		}
 		seen[a.ID] = true
-		if a.Title == "" || a.Verb == "" || len(a.Resources) == 0 || a.Preview == nil || a.Do == nil || a.Verify == nil {
+		if a.Title == "" || a.Verb == "" || len(a.Resources) == 0 || a.Preview == nil || (a.Do == nil) != (a.Steps != nil) || (a.Verify == nil) != (a.Steps != nil) {
 			t.Errorf("%s is not complete", a.ID)
 		}
-		if (a.Permission == nil) != a.Applies("members") {
+		if (a.Permission == nil) != (a.Applies("members") || a.Applies("etcd")) {
 			t.Errorf("%s: every action on the API server says which permission it needs", a.ID)
 		}
 		if got, ok := Lookup(a.ID); !ok || got.ID != a.ID {

@@ -36,6 +36,14 @@ func Default() []Binding {
 		Binding{Keys: keys("t"), Intent: MembersTimeline, Help: "terms and leaders", Hint: true},
 		Binding{Keys: keys("m"), Intent: MembersMoveLeader, Help: "move leader here", Hint: true, Writes: true},
 		Binding{Keys: keys("f"), Intent: MembersDefragment, Help: "defragment", Hint: true, Writes: true},
+		Binding{Keys: keys("F"), Intent: EtcdDefragmentAll, Help: "defragment all members, one after the other", Writes: true},
+		Binding{Keys: keys("c"), Intent: EtcdCompact, Help: "compact the history", Writes: true},
+		Binding{Keys: keys("n"), Intent: EtcdRecover, Help: "recover from NOSPACE", Writes: true},
+		Binding{Keys: keys("D"), Intent: EtcdDisarm, Help: "disarm alarms", Writes: true},
+		Binding{Keys: keys("a"), Intent: EtcdAddLearner, Help: "add a member as learner", Writes: true},
+		Binding{Keys: keys("p"), Intent: MembersPromote, Help: "promote a learner", Writes: true},
+		Binding{Keys: keys("e"), Intent: MembersPeers, Help: "change the peer URLs", Writes: true},
+		Binding{Keys: keys("ctrl+d", "ctrl+k"), Intent: MembersRemove, Help: "remove from the cluster", Writes: true},
 	))
 	put(in(Findings, "Findings",
 		Binding{Keys: keys("o"), Intent: FindingsMember, Help: "go to the member", Hint: true},
@@ -134,6 +142,7 @@ func Default() []Binding {
 		Binding{Keys: keys("X"), Intent: CloseSplit, Help: "close the pane"},
 		Binding{Keys: keys("z"), Intent: Zoom, Help: "the pane alone, and back"},
 		Binding{Keys: keys("ctrl+r"), Intent: Refresh, Help: "reconnect and read again"},
+		Binding{Keys: keys("!"), Intent: Aside, Help: "show the operation that is under way"},
 		Binding{Keys: keys("ctrl+l"), Intent: Redraw, Help: "redraw the screen"},
 		Binding{Keys: keys("ctrl+z"), Intent: Suspend, Help: "suspend fathom"},
 	))
@@ -150,6 +159,12 @@ func Default() []Binding {
 		Binding{Keys: keys("esc", "n", "q"), Intent: DialogCancel, Help: "do nothing"},
 		Binding{Keys: keys("tab", "shift+tab", "left", "right"), Intent: DialogNext, Help: "the other button"},
 		Binding{Keys: keys("enter"), Intent: DialogChoose, Help: "press the button"},
+		Binding{Keys: keys("s"), Intent: DialogStop, Help: "stop after the step that is under way"},
+		Binding{Keys: keys("c"), Intent: DialogCopy, Help: "copy what is shown for it"},
+		Binding{Keys: keys("up", "k"), Intent: DialogUp, Help: "up"},
+		Binding{Keys: keys("down", "j"), Intent: DialogDown, Help: "down"},
+		Binding{Keys: keys("pgup"), Intent: DialogPageUp, Help: "page up"},
+		Binding{Keys: keys("pgdown"), Intent: DialogPageDown, Help: "page down"},
 	))
 	return out
 }

@@ -11,8 +11,6 @@ import (
 	"fathom/actions"
 	"fathom/internal/safe"
 	"fathom/keymap"
-	"fathom/theme"
-	"fathom/ui/draw"
 	"fathom/views"
 )
 
@@ -33,6 +31,7 @@ const (
 	preparing              // reading permissions and preview
 	ready                  // waiting for the answer
 	running
+	ended // what came of it stays until it is put away
 )
 
 type dialog struct {
@@ -46,6 +45,14 @@ type dialog struct {
 	drawn    time.Time
 	cursorX  int
 	cursorY  int
+	top      int // the first line of the text that is drawn
+	page     int // how many were drawn last
+	lines    int // how many there were
+
+	began    time.Time // when it was asked for
+	progress actions.Progress
+	stopping bool
+	outs     []actions.Outcome
 }
 
 // confirm opens the dialog for an action.
@@ -60,259 +67,311 @@ func (m *Model) confirm(a views.ActMsg) tea.Cmd {
 		d.input = newInput(in.Initial(a.Targets[0]))
 		return nil
 	}
-	return d.prepare()
+	return d.prepare("")
 }
 
-func (d *dialog) prepare() tea.Cmd {
+// prepare asks what would happen, for the value that was given to the action's Input.
+func (d *dialog) prepare(value string) tea.Cmd {
 	d.stage = preparing
-	if d.c.Action.Risk == actions.Critical {
-		d.input = newInput("")
-	}
-	value, seq, prep := d.value(), d.seq, d.c.Prepare
+	seq, prep := d.seq, d.c.Prepare
 	return func() tea.Msg {
 		p := prep(value)
 		return dialogMsg{seq: seq, prepared: &p}
 	}
 }
 
-// value is what was given to the action's Input.
-func (d *dialog) value() string {
-	if d.c.Action.Input == nil {
+// phrase is what must be typed to go on, empty when a key is enough.
+func (d *dialog) phrase() string {
+	switch {
+	case d.stage != ready:
 		return ""
+	case d.prepared.Denied != "":
+		return d.prepared.Override
+	case d.c.Action.Risk == actions.Critical:
+		return d.c.Name
 	}
-	return strings.TrimSpace(d.input.Value())
+	return ""
 }
 
+// typing reports whether letters go into the field.
+func (d *dialog) typing() bool { return d.stage == asking || d.phrase() != "" }
+
+// ticking reports whether the dialog shows how long something takes.
 func (d *dialog) ticking() bool { return d.stage == preparing || d.stage == running }
 
-func (d *dialog) update(m *Model, msg dialogMsg) tea.Cmd {
-	if msg.prepared != nil {
-		d.prepared = *msg.prepared
-		d.stage = ready
+// sync looks at how far the run has come and reports whether that is news.
+func (d *dialog) sync() bool {
+	if d.stage != running || d.c.Progress == nil {
+		return false
 	}
-	if msg.outcome != nil {
+	p := d.c.Progress()
+	if p.Gen == d.progress.Gen {
+		return false
+	}
+	d.progress = p
+	return true
+}
+
+func (m *Model) prepared(d *dialog, p views.Prepared) {
+	d.prepared, d.stage, d.top = p, ready, 0
+	if d.phrase() != "" {
+		d.input = newInput("")
+	}
+}
+
+// outcome ends a run. What is more than a line stays on the screen until it is put away.
+func (m *Model) outcome(d *dialog, outs []actions.Outcome) {
+	if d == nil { // nobody waits for it any more
+		m.say(outcomeToast(outs))
+		return
+	}
+	d.sync()
+	d.outs, d.stage, d.top = outs, ended, 0
+	hidden := m.overlay != overlay(d)
+	if !d.stays() {
+		m.forget(d)
+		m.say(outcomeToast(outs))
+		return
+	}
+	if hidden && m.overlay == nil && m.prompt == nil {
+		m.restore(d)
+		return
+	}
+	if hidden {
+		t := outcomeToast(outs)
+		t.Text = safe.Sprintf("%s  (! shows it)", t.Text)
+		m.say(t)
+	}
+}
+
+// stays reports whether what came of it is more than news of one line.
+func (d *dialog) stays() bool {
+	if d.c.Action.Steps != nil {
+		return true
+	}
+	for _, o := range d.outs {
+		if strings.Contains(o.Message, "\n") {
+			return true
+		}
+	}
+	return false
+}
+
+// hide puts a dialog aside whose run goes on.
+func (m *Model) hide(d *dialog) {
+	m.overlay = nil
+	m.aside = append(m.aside, d)
+	m.say(views.ToastMsg{Text: safe.Sprintf("%s goes on; its outcome will be shown here, ! shows it now", d.c.Action.Title)})
+}
+
+// restore brings a dialog back that was put aside.
+func (m *Model) restore(d *dialog) {
+	m.forget(d)
+	d.drawn, d.top = time.Time{}, 0 // keys that were meant for what it covers are not for it
+	m.overlay = d
+}
+
+// forget takes a dialog off the screen, or from those put aside.
+func (m *Model) forget(d *dialog) {
+	if m.overlay == overlay(d) {
 		m.overlay = nil
-		m.say(outcomeToast(*msg.outcome))
+	}
+	for i, o := range m.aside {
+		if o == d {
+			m.aside = append(m.aside[:i:i], m.aside[i+1:]...)
+			return
+		}
+	}
+}
+
+// dialogOf finds the dialog that a reply is for.
+func (m *Model) dialogOf(seq uint64) *dialog {
+	if d, ok := m.overlay.(*dialog); ok && d.seq == seq {
+		return d
+	}
+	for _, d := range m.aside {
+		if d.seq == seq {
+			return d
+		}
 	}
 	return nil
 }
 
+// reply takes the reply of a dialog's command.
+func (m *Model) reply(msg dialogMsg) tea.Cmd {
+	d := m.dialogOf(msg.seq)
+	switch {
+	case msg.outcome != nil:
+		m.outcome(d, *msg.outcome)
+	case d != nil && msg.prepared != nil:
+		m.prepared(d, *msg.prepared)
+	}
+	return nil
+}
+
+// showAside brings back what was put aside last.
+func (m *Model) showAside() {
+	if n := len(m.aside); n > 0 {
+		m.restore(m.aside[n-1])
+		return
+	}
+	m.say(views.ToastMsg{Text: safe.Lit("nothing is under way")})
+}
+
 func (d *dialog) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
 	if k.String() == "esc" { // never too early: it does nothing
-		m.overlay = nil
 		if d.stage == running {
-			m.say(views.ToastMsg{Text: safe.Sprintf("%s goes on; its outcome will be shown here", d.c.Action.Title)})
+			m.hide(d)
+			return nil
 		}
+		m.forget(d)
 		return nil
 	}
 	if d.drawn.IsZero() || m.o.Now().Sub(d.drawn) < grace {
+		return nil
+	}
+	b, _ := m.o.Keys.Lookup([]keymap.Scope{keymap.Dialog}, k.String())
+	letter := len([]rune(k.String())) == 1 || k.String() == "space"
+	if d.typing() && letter {
+		b = keymap.Binding{}
+	}
+	if d.scroll(b.Intent) {
 		return nil
 	}
 	switch d.stage {
 	case asking:
 		return d.keyAsking(k)
 	case ready:
-		return d.keyReady(m, k)
+		return d.keyReady(m, k, b.Intent)
+	case running:
+		d.keyRunning(m, b.Intent)
+	case ended:
+		return d.keyEnded(m, b.Intent)
 	}
 	return nil
 }
 
+// scroll moves the text when there is more than fits.
+func (d *dialog) scroll(in keymap.Intent) bool {
+	last := max(0, d.lines-d.page)
+	switch in {
+	case keymap.DialogUp:
+		d.top = max(0, d.top-1)
+	case keymap.DialogDown:
+		d.top = min(last, d.top+1)
+	case keymap.DialogPageUp:
+		d.top = max(0, d.top-d.page)
+	case keymap.DialogPageDown:
+		d.top = min(last, d.top+d.page)
+	default:
+		return false
+	}
+	return true
+}
+
 func (d *dialog) keyAsking(k tea.KeyPressMsg) tea.Cmd {
 	if k.String() == "enter" {
-		if err := d.c.Action.Input.Check(d.c.Targets[0], d.value()); err != nil {
+		value := strings.TrimSpace(d.input.Value())
+		if err := d.c.Action.Input.Check(d.c.Targets[0], value); err != nil {
 			d.err = err.Error()
 			return nil
 		}
-		return d.prepare()
+		d.c.Value = value
+		return d.prepare(value)
 	}
 	d.err = ""
 	d.input, _ = d.input.Update(k)
 	return nil
 }
 
-func (d *dialog) keyReady(m *Model, k tea.KeyPressMsg) tea.Cmd {
-	typed := d.prepared.Denied == "" && d.c.Action.Risk == actions.Critical
-	if typed && k.String() != "enter" {
+func (d *dialog) keyReady(m *Model, k tea.KeyPressMsg, in keymap.Intent) tea.Cmd {
+	phrase := d.phrase()
+	if phrase != "" && k.String() != "enter" {
 		d.err = ""
 		d.input, _ = d.input.Update(k)
 		return nil
 	}
-	b, ok := m.o.Keys.Lookup([]keymap.Scope{keymap.Dialog}, k.String())
-	if !ok {
-		return nil
-	}
 	switch {
-	case b.Intent == keymap.DialogCancel, d.prepared.Denied != "" && b.Intent == keymap.DialogChoose:
+	case phrase != "" && d.input.Value() != phrase:
+		d.err = fmt.Sprintf("type %s to go on, or Esc", phrase)
+	case phrase != "" && d.prepared.Denied != "":
+		return d.run(m, phrase)
+	case phrase != "":
+		return d.run(m, "")
+	case in == keymap.DialogCancel, d.prepared.Denied != "" && in == keymap.DialogChoose:
 		m.overlay = nil
 	case d.prepared.Denied != "":
-	case typed && d.input.Value() != d.c.Name:
-		d.err = fmt.Sprintf("type %s to go on, or Esc", d.c.Name)
-	case typed, b.Intent == keymap.DialogConfirm, b.Intent == keymap.DialogChoose && d.ok:
-		return d.run()
-	case b.Intent == keymap.DialogNext:
+	case in == keymap.DialogConfirm, in == keymap.DialogChoose && d.ok:
+		return d.run(m, "")
+	case in == keymap.DialogNext:
 		d.ok = !d.ok
-	case b.Intent == keymap.DialogChoose:
+	case in == keymap.DialogChoose:
 		m.overlay = nil
 	}
 	return nil
 }
 
-func (d *dialog) run() tea.Cmd {
-	d.stage = running
-	value, seq, run := d.value(), d.seq, d.c.Run
+func (d *dialog) keyRunning(m *Model, in keymap.Intent) {
+	switch in {
+	case keymap.DialogCancel, keymap.DialogChoose:
+		m.hide(d)
+	case keymap.DialogStop:
+		if d.canStop() && !d.stopping {
+			d.stopping = true
+			d.c.Stop()
+		}
+	}
+}
+
+// canStop reports whether there is something after the request that is under way.
+func (d *dialog) canStop() bool {
+	return d.c.Stop != nil && (d.c.Action.Steps != nil || len(d.c.Targets) > 1)
+}
+
+func (d *dialog) keyEnded(m *Model, in keymap.Intent) tea.Cmd {
+	switch in {
+	case keymap.DialogCancel, keymap.DialogChoose:
+		m.forget(d)
+	case keymap.DialogCopy:
+		if text := d.paper(); text != "" && d.c.Copy != nil {
+			return d.c.Copy(text)
+		}
+	}
+	return nil
+}
+
+// paper is the text to be copied: what the messages hold beyond their first line.
+func (d *dialog) paper() string {
+	var parts []string
+	for _, o := range d.outs {
+		if _, rest, ok := strings.Cut(o.Message, "\n"); ok {
+			parts = append(parts, rest)
+		}
+	}
+	return strings.Join(parts, "\n")
+}
+
+func (d *dialog) run(m *Model, override string) tea.Cmd {
+	d.stage, d.began, d.top = running, m.o.Now(), 0
+	value, seq, run := d.c.Value, d.seq, d.c.Run
 	return func() tea.Msg {
-		out := run(value)
+		out := run(value, override)
 		return dialogMsg{seq: seq, outcome: &out}
 	}
 }
 
 func (d *dialog) paste(s string) {
-	if d.stage == asking || d.stage == ready && d.c.Action.Risk == actions.Critical {
+	if d.typing() {
 		d.input.SetValue(d.input.Value() + strings.TrimSpace(s))
 	}
-}
-
-// line is one row of the dialog's text.
-type line struct {
-	text  safe.Text
-	style theme.Style
-	field bool // the input stands here
-}
-
-func (d *dialog) lines(width int, th *theme.Theme) []line {
-	var ls []line
-	for _, t := range d.c.Identity {
-		ls = append(ls, line{text: t, style: theme.Dim})
-	}
-	const most = 6
-	for i, t := range d.c.Targets {
-		if i == most && len(d.c.Targets) > most+1 {
-			ls = append(ls, line{text: safe.Sprintf("and %d more", len(d.c.Targets)-most), style: theme.Strong})
-			break
-		}
-		name := t.Name
-		if t.Namespace != "" {
-			name = t.Namespace + "/" + name
-		}
-		ls = append(ls, line{text: safe.Sprintf("%s %s", t.Kind, name), style: theme.Strong})
-	}
-	ls = append(ls, line{})
-	switch d.stage {
-	case asking:
-		ls = append(ls, line{text: safe.Sprintf("%s:", d.c.Action.Input.Prompt), style: theme.Default}, line{field: true})
-	case preparing:
-		ls = append(ls, line{text: safe.Lit("reading permissions and the current state…"), style: theme.Info})
-	case ready:
-		if d.prepared.Denied != "" {
-			ls = append(ls, wrap(d.prepared.Denied, width, theme.Bad)...)
-			break
-		}
-		for _, p := range d.prepared.Preview {
-			ls = append(ls, wrap(p, width, theme.Default)...)
-		}
-		if d.c.Action.Risk == actions.Critical {
-			ls = append(ls, line{}, line{text: safe.Sprintf("Type %s to go on:", d.c.Name), style: theme.Danger}, line{field: true})
-		}
-	case running:
-		ls = append(ls, line{text: safe.Lit("asked; waiting for the answer…"), style: theme.Info})
-	}
-	if d.err != "" {
-		ls = append(ls, wrap(d.err, width, theme.Bad)...)
-	}
-	return ls
-}
-
-// wrap breaks untrusted text at spaces into rows of at most width cells.
-func wrap(s string, width int, st theme.Style) []line {
-	var ls []line
-	cur := ""
-	for _, w := range strings.Fields(s) {
-		switch {
-		case cur == "":
-			cur = w
-		case safe.String(cur+" "+w).Width() > width:
-			ls = append(ls, line{text: safe.String(cur), style: st})
-			cur = w
-		default:
-			cur += " " + w
-		}
-	}
-	return append(ls, line{text: safe.String(cur), style: st})
-}
-
-func (d *dialog) draw(m *Model, a draw.Area) {
-	if d.drawn.IsZero() {
-		d.drawn = m.o.Now()
-	}
-	w := min(a.W()-2, 76)
-	ls := d.lines(w-4, m.o.Theme)
-	h := min(len(ls)+4, a.H())
-	x, y := (a.W()-w)/2, (a.H()-h)/2
-	box := a.Sub(draw.Rect{X: x, Y: y, W: w, H: h})
-	box.Clear()
-	style := theme.Strong
-	if d.c.Action.Risk != actions.Reversible {
-		style = theme.Danger
-	}
-	title := safe.Sprintf(" %s ", d.c.Action.Title)
-	if n := len(d.c.Targets); n > 1 {
-		title = safe.Sprintf(" %s (%d) ", d.c.Action.Title, n)
-	}
-	in := box.Box([]draw.Span{{Text: title, Style: style}}, nil, true, m.o.Theme)
-	room := max(0, in.H()-2)
-	if len(ls) > room {
-		ls = ls[len(ls)-room:]
-	}
-	d.cursorX, d.cursorY = 0, 0
-	typing := d.stage == asking || d.stage == ready && d.c.Action.Risk == actions.Critical && d.prepared.Denied == ""
-	field := -1
-	for i, l := range ls {
-		in.Text(1, i, l.style, l.text)
-		if l.field {
-			field = i
-		}
-	}
-	if typing && field >= 0 {
-		end := in.Text(1, field, theme.Value|theme.Under, safe.Sprintf("%s ", d.input.Value()))
-		// +2: the dialog's border and the header row above the body
-		d.cursorX, d.cursorY = x+end, y+field+2
-	}
-	d.buttons(in.Sub(draw.Rect{X: 1, Y: in.H() - 1, W: in.W() - 2, H: 1}))
-}
-
-func (d *dialog) buttons(a draw.Area) {
-	var hint safe.Text
-	switch {
-	case d.stage == asking:
-		hint = safe.Lit("Enter goes on   Esc cancels")
-	case d.stage == running:
-		hint = safe.Lit("Esc hides this; the action goes on")
-	case d.stage == ready && d.prepared.Denied != "":
-		hint = safe.Lit("Esc closes")
-	case d.stage == ready && d.c.Action.Risk == actions.Critical:
-		hint = safe.Lit("Enter goes on   Esc cancels")
-	case d.stage == ready:
-		cancel, do := theme.Default, theme.Default
-		if d.ok {
-			do = theme.Strong | theme.Reverse
-		} else {
-			cancel = theme.Strong | theme.Reverse
-		}
-		x := a.Text(0, 0, cancel, safe.Lit("[ Cancel ]"))
-		x = a.Text(x+2, 0, do, safe.Sprintf("[ %s ]", d.c.Action.Title))
-		a.Text(x+2, 0, theme.Dim, safe.Lit("y/n"))
-		return
-	default:
-		hint = safe.Lit("Esc cancels")
-	}
-	a.Text(0, 0, theme.Dim, hint)
 }
 
 // outcomeToast says in one line what became of an action.
 func outcomeToast(outs []actions.Outcome) views.ToastMsg {
 	if len(outs) == 1 {
 		o := outs[0]
-		return views.ToastMsg{Text: safe.String(o.Message), Bad: o.Status != actions.Done}
+		first, _, _ := strings.Cut(o.Message, "\n")
+		return views.ToastMsg{Text: safe.String(first), Bad: o.Status != actions.Done}
 	}
 	n := map[actions.Status]int{}
 	first := ""
@@ -323,7 +382,7 @@ func outcomeToast(outs []actions.Outcome) views.ToastMsg {
 		}
 	}
 	s := fmt.Sprintf("%d done", n[actions.Done])
-	for _, st := range []actions.Status{actions.Failed, actions.Denied, actions.Conflict, actions.Unknown, actions.Refused} {
+	for _, st := range []actions.Status{actions.Failed, actions.Denied, actions.Conflict, actions.Unknown, actions.Refused, actions.Stopped} {
 		if n[st] > 0 {
 			s += fmt.Sprintf(", %d %s", n[st], st)
 		}

@@ -162,7 +162,7 @@ func (w *fakeWorld) Confirm(a views.ActMsg) views.Confirmation {
 		Prepare: func(string) views.Prepared {
 			return views.Prepared{Preview: []string{"The pod is deleted. Its owner makes another one."}, Denied: w.denied}
 		},
-		Run: func(in string) []actions.Outcome {
+		Run: func(in, _ string) []actions.Outcome {
 			w.ran = append(w.ran, a.Action.ID+" "+a.Targets[0].Name+" "+in)
 			return []actions.Outcome{w.outcome}
 		},

@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"fathom/actions"
 	"fathom/internal/safe"
 	"fathom/theme"
 	"fathom/ui/draw"
@@ -170,7 +171,7 @@ func (m *Model) drawFooter(a draw.Area) {
 		a.Glyph(0, 0, style, glyph)
 		a.Text(2, 0, style, m.toast.Text)
 	default:
-		x := 0
+		x := m.drawAside(a)
 		for _, b := range m.o.Keys.Hints(m.scopes(), 12) {
 			key, help := safe.String(b.Keys[0]), safe.String(b.Help)
 			w := key.Width() + 1 + help.Width()
@@ -185,6 +186,26 @@ func (m *Model) drawFooter(a draw.Area) {
 			x = a.Text(x+1, 0, style, help) + 2
 		}
 	}
+}
+
+// drawAside says in the footer what is under way behind the screen, and where the hints begin.
+func (m *Model) drawAside(a draw.Area) int {
+	if len(m.aside) == 0 {
+		return 0
+	}
+	d := m.aside[len(m.aside)-1]
+	done := 0
+	for _, s := range d.progress.Steps {
+		if s.Phase == actions.Ended {
+			done++
+		}
+	}
+	text := safe.Sprintf("%s %d/%d", d.c.Action.Title, done, len(d.progress.Steps))
+	if d.stage == ended {
+		text = safe.Sprintf("%s has ended", d.c.Action.Title)
+	}
+	x := a.Text(0, 0, theme.Key, safe.Lit("!"))
+	return a.Text(x+1, 0, theme.Info, text) + 2
 }
 
 // cursor is where the terminal's own cursor stands: in the prompt, or nowhere.

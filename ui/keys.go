@@ -91,6 +91,8 @@ func (m *Model) do(b keymap.Binding) tea.Cmd {
 		m.zoomed = !m.zoomed && len(m.slots) > 1
 	case keymap.CloseSplit:
 		return m.closeSlot()
+	case keymap.Aside:
+		m.showAside()
 	case keymap.Redraw:
 		return term.Redraw
 	case keymap.Suspend:

@@ -69,7 +69,8 @@ type Model struct {
 	commands  []string // typed after ":", the newest last
 
 	prompt  *prompt
-	overlay overlay // nil, or what takes every key
+	overlay overlay   // nil, or what takes every key
+	aside   []*dialog // hidden ones of actions that are under way, or whose outcome has not been looked at
 	toast   toastState
 	seq     uint64 // numbers dialogs, so that late replies find theirs
 
@@ -187,12 +188,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		}
 	case dialogMsg:
 		m.dirty = true
-		if d, ok := m.overlay.(*dialog); ok && d.seq == msg.seq {
-			return d.update(m, msg)
-		}
-		if msg.outcome != nil {
-			m.say(outcomeToast(*msg.outcome))
-		}
+		return m.reply(msg)
 	}
 	return nil
 }
@@ -246,8 +242,13 @@ func (m *Model) pull() {
 	if g := m.o.Opener.Identity().Gen; g != m.idGen {
 		m.idGen, m.dirty = g, true
 	}
-	if o, ok := m.overlay.(*dialog); ok && newSecond && o.ticking() {
+	if o, ok := m.overlay.(*dialog); ok && (o.sync() || newSecond && o.ticking()) {
 		m.dirty = true
+	}
+	for _, d := range m.aside { // the footer tells how far they are
+		if d.sync() {
+			m.dirty = true
+		}
 	}
 	if !m.toast.until.IsZero() && now.After(m.toast.until) {
 		m.toast = toastState{}

@@ -1,6 +1,8 @@
 package views
 
 import (
+	tea "charm.land/bubbletea/v2"
+
 	"fathom/actions"
 	"fathom/internal/safe"
 	"fathom/ui/draw"
@@ -21,12 +23,21 @@ type Confirmation struct {
 	Targets  []actions.Target
 	Identity []safe.Text // which cluster, through which context
 	Name     string      // what must be typed for a critical action
+	Value    string      // what was given to the action's Input; the dialog keeps it here
 	Prepare  func(input string) Prepared
-	Run      func(input string) []actions.Outcome
+	// Run performs it. override is the phrase that was typed against a refusal, or empty.
+	Run func(input, override string) []actions.Outcome
+	// Progress is how far Run has come, Stop lets it end after the request that is under way. Neither waits. nil: not told.
+	Progress func() actions.Progress
+	Stop     func()
+	// Copy asks the terminal to copy a text. nil: it cannot.
+	Copy func(text string) tea.Cmd
 }
 
 // Prepared is what was found out before the question is asked.
 type Prepared struct {
 	Preview []string // untrusted text, one sentence each
 	Denied  string   // why it cannot be done; empty when it can
+	// Override is what can be typed to do it in spite of Denied; empty: nothing can.
+	Override string
 }

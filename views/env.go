@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -66,4 +67,16 @@ func (e *Env) copyName(name string) tea.Cmd {
 		}
 	}
 	return tea.Batch(tea.SetClipboard(text.String()), func() tea.Msg { return ToastMsg{Text: safe.Sprintf("asked the terminal to copy %s", text)} })
+}
+
+// copyText puts a text of several lines into the clipboard of the terminal.
+func (e *Env) copyText(text string) tea.Cmd {
+	if !e.Clipboard {
+		return toast("over SSH the clipboard is off: select it with the mouse, or find it in fathom's journal", true)
+	}
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		lines[i] = safe.String(l).String()
+	}
+	return tea.Batch(tea.SetClipboard(strings.Join(lines, "\n")), toast("asked the terminal to copy it", false))
 }

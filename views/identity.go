@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"fathom/actions"
@@ -82,13 +83,39 @@ func (c *Catalog) health(now time.Time) []draw.Span {
 func (c *Catalog) Confirm(a ActMsg) Confirmation {
 	id := c.env.Cluster.Identity()
 	where := safe.Sprintf("cluster %s, context %s, as %s", id.Cluster, id.Context, id.User)
-	if a.Targets[0].Member != 0 {
+	if a.Action.Permission == nil { // on etcd
 		where = safe.Sprintf("etcd of cluster %s, through %s", firstOf(id.Cluster, "unknown"), a.Targets[0].Endpoint)
 	}
+	var running atomic.Pointer[actions.Confirmation]
+	var stopped atomic.Bool
 	return Confirmation{
 		Action: a.Action, Targets: a.Targets, Identity: []safe.Text{where}, Name: a.Targets[0].Name,
 		Prepare: func(input string) Prepared { return c.prepare(a, input) },
-		Run:     func(input string) []actions.Outcome { return c.run(a, input) },
+		Run: func(input, override string) []actions.Outcome {
+			conf, err := c.env.Runner.Confirm(a.Action, input, a.Targets...)
+			if err != nil {
+				return []actions.Outcome{{Action: a.Action.ID, Target: a.Targets[0], Status: actions.Failed, Message: err.Error()}}
+			}
+			conf.Override(override)
+			running.Store(conf)
+			if stopped.Load() { // before there was anything to stop
+				conf.Stop()
+			}
+			return c.env.Runner.Run(c.env.Group.Context(), conf, nil)
+		},
+		Progress: func() actions.Progress {
+			if conf := running.Load(); conf != nil {
+				return conf.Progress()
+			}
+			return actions.Progress{}
+		},
+		Stop: func() {
+			stopped.Store(true)
+			if conf := running.Load(); conf != nil {
+				conf.Stop()
+			}
+		},
+		Copy: c.env.copyText,
 	}
 }
 
@@ -114,6 +141,8 @@ func (c *Catalog) prepare(a ActMsg, input string) Prepared {
 		lines, err := c.env.Runner.Preview(ctx, a.Action, t, input)
 		var refused *actions.Refusal
 		switch {
+		case errors.As(err, &refused) && refused.Override != "" && len(a.Targets) == 1:
+			return Prepared{Preview: lines, Denied: refused.Error(), Override: refused.Override}
 		case errors.As(err, &refused):
 			return Prepared{Denied: refused.Error()}
 		case err != nil:
@@ -122,12 +151,4 @@ func (c *Catalog) prepare(a ActMsg, input string) Prepared {
 		p.Preview = append(p.Preview, lines...)
 	}
 	return p
-}
-
-func (c *Catalog) run(a ActMsg, input string) []actions.Outcome {
-	conf, err := c.env.Runner.Confirm(a.Action, input, a.Targets...)
-	if err != nil {
-		return []actions.Outcome{{Action: a.Action.ID, Target: a.Targets[0], Status: actions.Failed, Message: err.Error()}}
-	}
-	return c.env.Runner.Run(c.env.Group.Context(), conf, nil)
 }

@@ -272,6 +272,9 @@ func (p *members) resorted() {
 
 // Targets implements Actor.
 func (p *members) Targets(a actions.Action) ([]actions.Target, string) {
+	if a.Applies("etcd") {
+		return clusterTarget(p.env.Cluster.Identity().Cluster, p.snap)
+	}
 	if !a.Applies("members") {
 		return nil, fmt.Sprintf("%s does not apply to members of etcd", a.Title)
 	}
@@ -284,8 +287,8 @@ func (p *members) Targets(a actions.Action) ([]actions.Target, string) {
 			ids = []string{id}
 		}
 	}
-	if a.ID == string(keymap.MembersMoveLeader) && len(ids) > 1 {
-		return nil, "only one member can lead: mark one, or none and move to it"
+	if why, ok := single[a.ID]; ok && len(ids) > 1 {
+		return nil, why + ": mark one, or none and move to it"
 	}
 	var ts []actions.Target
 	for _, id := range ids {
@@ -303,14 +306,6 @@ func (p *members) Targets(a actions.Action) ([]actions.Target, string) {
 		return nil, "no member is selected"
 	}
 	return ts, ""
-}
-
-// memberTarget identifies a member for the write side.
-func memberTarget(m *etcd.MemberRow) actions.Target {
-	return actions.Target{
-		Kind: "Member", Resource: "members", Name: m.GetName(), Member: m.MemberID, UID: m.ID(), Endpoint: m.Endpoint,
-		Detail: map[string]string{"leader": fmt.Sprint(m.Role == etcd.Leader), "dbSize": fmt.Sprint(m.DBSize)},
-	}
 }
 
 // Unmark implements Actor.

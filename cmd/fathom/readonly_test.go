@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -179,6 +180,11 @@ func targetsOf(t *testing.T, c *testcluster.Cluster) map[string][]actions.Target
 	for _, r := range replicaSets.Items {
 		add("ReplicaSet", "apps", "replicasets", r.ObjectMeta, r.Spec.Replicas)
 	}
+	got, err := etcdClient(t, c).Get(ctx, "x")
+	check(err)
+	out["etcd"] = []actions.Target{{
+		Kind: "Etcd", Resource: "etcd", Name: "sandbox", UID: fmt.Sprintf("%x", got.Header.ClusterId), Detail: map[string]string{"revision": fmt.Sprint(got.Header.Revision)},
+	}}
 	for _, m := range membersOf(t, etcdClient(t, c)) {
 		if !m.leader { // leadership can be moved to it, and it can be defragmented
 			out["members"] = append(out["members"], actions.Target{Kind: "Member", Resource: "members", Name: m.name, Member: m.id, Endpoint: m.endpoint})
@@ -213,11 +219,23 @@ func membersOf(t *testing.T, cli *clientv3.Client) []memberState {
 	return out
 }
 
+// inputs are acceptable ones of actions that ask for something other than a number.
+var inputs = map[string]string{
+	"etcd.add-learner":     "etcd-9=https://127.0.0.1:9",
+	"members.update-peers": "https://127.0.0.1:9",
+}
+
+// refusedHere are the actions that a cluster which is well refuses, whoever asks: what they send is seen in the tests of package actions.
+var refusedHere = []string{"members.promote", "etcd.recover-nospace", "etcd.disarm"}
+
 // inputFor is an acceptable input of an action, "" when it asks for none.
 func inputFor(t *testing.T, a actions.Action, target actions.Target) string {
 	t.Helper()
 	if a.Input == nil {
 		return ""
+	}
+	if in, ok := inputs[a.ID]; ok {
+		return in
 	}
 	n, err := strconv.Atoi(a.Input.Initial(target))
 	if err != nil {
@@ -255,7 +273,10 @@ func testReadOnlyActions(t *testing.T, c *testcluster.Cluster, targets map[strin
 				if d, err := runner.Preflight(ctx, a, target); err != nil || d.Allowed {
 					t.Errorf("preflight: %+v, %v", d, err)
 				}
-				if _, err := runner.Preview(ctx, a, target, input); err != nil {
+				_, err := runner.Preview(ctx, a, target, input)
+				var refusal *actions.Refusal
+				refused := errors.As(err, &refusal)
+				if err != nil && !refused || refused != slices.Contains(refusedHere, a.ID) {
 					t.Errorf("preview: %v", err)
 				}
 				confirmed, err := runner.Confirm(a, input, target)
@@ -266,19 +287,30 @@ func testReadOnlyActions(t *testing.T, c *testcluster.Cluster, targets map[strin
 					t.Errorf("run: %+v", out)
 				}
 				request := actions.Request{Target: target, Input: input, AuditID: "read-only-test", At: time.Now()}
-				if message, err := a.Do(ctx, auditor, request); !errors.Is(err, cluster.ErrReadOnly) {
+				step, err := first(ctx, a, auditor, request)
+				if err != nil {
+					t.Fatalf("what would be done: %v", err)
+				}
+				if message, err := step.Do(ctx, auditor, request); !errors.Is(err, cluster.ErrReadOnly) && !refused {
 					t.Errorf("done past the runner: %q, %v", message, err)
 				}
 				short, stop := context.WithTimeout(ctx, 300*time.Millisecond)
-				_, _, _ = a.Verify(short, auditor, request) // whatever it finds, it only reads
+				_, _, _ = step.Verify(short, auditor, request) // whatever it finds, it only reads
 				stop()
 				if rec.Count() == mark {
 					t.Error("the recorder has seen nothing: not even the preview's reads")
 				}
 				refuseOthers(t, a.ID, rec.Since(mark))
 
+				if refused {
+					return
+				}
 				mark = rec.Count()
-				if message, err := a.Do(ctx, admin, request); err == nil {
+				if step, err = first(ctx, a, admin, request); err != nil {
+					t.Fatalf("what would be done: %v", err)
+				}
+				request.Target = step.Target
+				if message, err := step.Do(ctx, admin, request); err == nil {
 					t.Errorf("the recorder stopped nothing, and it was done: %q", message)
 				}
 				if n := stopped(rec.Since(mark)); n != 1 {
@@ -287,6 +319,24 @@ func testReadOnlyActions(t *testing.T, c *testcluster.Cluster, targets map[strin
 			})
 		}
 	}
+}
+
+// first is the first request of an action. Where the action is refused for now, it is one that does nothing.
+func first(ctx context.Context, a actions.Action, c *cluster.Cluster, r actions.Request) (actions.Step, error) {
+	steps, err := a.Plan(ctx, c, r)
+	var refusal *actions.Refusal
+	if errors.As(err, &refusal) {
+		return actions.Step{
+			Do: func(context.Context, *cluster.Cluster, actions.Request) (string, error) { return "", err },
+			Verify: func(context.Context, *cluster.Cluster, actions.Request) (actions.Status, string, error) {
+				return actions.Failed, "", err
+			},
+		}, nil
+	}
+	if err != nil {
+		return actions.Step{}, err
+	}
+	return steps[0], nil
 }
 
 // stopped counts the requests that are not on the allow-list.

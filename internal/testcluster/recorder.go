@@ -34,6 +34,7 @@ type Recorder struct {
 	mu       sync.Mutex
 	requests []Request
 	stop     func(Request) bool
+	cut      func(Request) bool
 }
 
 // Request is one request that has reached a proxy.
@@ -153,6 +154,27 @@ func (r *Recorder) Stop(stop func(Request) bool) {
 	r.stop = stop
 }
 
+// Cut passes the requests for which cut says yes on, and loses their answers: the stream is reset once the server has answered.
+func (r *Recorder) Cut(cut func(Request) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cut = cut
+}
+
+func (r *Recorder) cuts(req Request) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cut != nil && r.cut(req)
+}
+
+// lost is where an answer goes that is not to arrive.
+type lost struct{ header http.Header }
+
+func (l lost) Header() http.Header         { return l.header }
+func (l lost) Write(p []byte) (int, error) { return len(p), nil }
+func (l lost) WriteHeader(int)             {}
+func (l lost) Flush()                      {}
+
 // note writes a request down and says whether it is passed on.
 func (r *Recorder) note(req Request) (pass bool) {
 	r.mu.Lock()
@@ -209,6 +231,10 @@ func (r *Recorder) serve(t testing.TB, l net.Listener, ca *authority, name, upst
 			if !r.note(seen) {
 				http.Error(w, "the recorder does not pass this on", http.StatusForbidden)
 				return
+			}
+			if r.cuts(seen) {
+				proxy.ServeHTTP(lost{http.Header{}}, req)
+				panic(http.ErrAbortHandler)
 			}
 			proxy.ServeHTTP(w, req)
 		}),

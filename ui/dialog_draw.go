@@ -1,0 +1,323 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"fathom/actions"
+	"fathom/internal/safe"
+	"fathom/theme"
+	"fathom/ui/chart"
+	"fathom/ui/draw"
+)
+
+// line is one row of the dialog's text.
+type line struct {
+	text  safe.Text
+	style theme.Style
+	glyph rune // in front of it, when there is one
+	field bool // the input stands here
+	gauge *chart.Gauge
+}
+
+// head says on what it is done.
+func (d *dialog) head() []line {
+	var ls []line
+	for _, t := range d.c.Identity {
+		ls = append(ls, line{text: t, style: theme.Dim})
+	}
+	const most = 6
+	for i, t := range d.c.Targets {
+		if i == most && len(d.c.Targets) > most+1 {
+			ls = append(ls, line{text: safe.Sprintf("and %d more", len(d.c.Targets)-most), style: theme.Strong})
+			break
+		}
+		name := t.Name
+		if t.Namespace != "" {
+			name = t.Namespace + "/" + name
+		}
+		ls = append(ls, line{text: safe.Sprintf("%s %s", t.Kind, name), style: theme.Strong})
+	}
+	return append(ls, line{})
+}
+
+// text is what can be scrolled, foot what stands beneath it in any case.
+func (d *dialog) text(m *Model, width int) (body, foot []line) {
+	body = d.head()
+	switch d.stage {
+	case asking:
+		foot = append(wrap(d.c.Action.Input.Prompt+":", width, theme.Default), line{field: true})
+	case preparing:
+		body = append(body, line{text: safe.Lit("reading permissions and the current state…"), style: theme.Info})
+	case ready:
+		if d.prepared.Denied == "" || d.prepared.Override != "" {
+			for _, p := range d.prepared.Preview {
+				body = append(body, wrap(p, width, theme.Default)...)
+			}
+		}
+		if d.prepared.Denied != "" {
+			body = append(body, wrap(d.prepared.Denied, width, theme.Bad)...)
+		}
+		if p := d.phrase(); p != "" {
+			verb := "go on"
+			if d.prepared.Denied != "" {
+				verb = "do it all the same"
+			}
+			foot = append(foot, line{}, line{text: safe.Sprintf("Type %s to %s:", p, verb), style: theme.Danger}, line{field: true})
+		}
+	case running:
+		body = append(body, d.steps(m, width)...)
+	case ended:
+		body = append(body, d.steps(m, width)...)
+		for _, o := range d.outs {
+			first, rest, more := strings.Cut(o.Message, "\n")
+			style := theme.Good
+			if o.Status != actions.Done {
+				style = theme.Bad
+			}
+			body = append(body, line{})
+			body = append(body, wrap(first, width, style)...)
+			if more {
+				body = append(body, line{})
+				body = append(body, verbatim(rest, width)...)
+			}
+		}
+	}
+	if d.err != "" {
+		foot = append(foot, wrap(d.err, width, theme.Bad)...)
+	}
+	return body, foot
+}
+
+// steps are the requests of a run and where it is.
+func (d *dialog) steps(m *Model, width int) []line {
+	g := m.o.Theme.Glyphs()
+	if len(d.progress.Steps) == 0 {
+		if d.stage == ended {
+			return nil
+		}
+		return []line{{text: safe.Lit("looking at the current state once more…"), style: theme.Info}}
+	}
+	if len(d.progress.Steps) == 1 && d.c.Action.Steps == nil {
+		if d.stage == ended {
+			return nil
+		}
+		return append([]line{{text: safe.Lit("asked; waiting for the answer…"), style: theme.Info}}, elapsed(m.o.Now(), d.progress.Steps[0])...)
+	}
+	const indent = 2
+	var ls []line
+	for _, s := range d.progress.Steps {
+		switch {
+		case s.Phase == actions.Waiting:
+			ls = append(ls, bullet(g.Pending, theme.Dim, wrap(s.Title, width-indent, theme.Dim))...)
+		case s.Phase == actions.Running:
+			ls = append(ls, bullet(g.Cursor, theme.Strong, wrap(s.Title, width-indent, theme.Strong))...)
+			ls = append(ls, bullet(' ', theme.Default, elapsed(m.o.Now(), s))...)
+		case s.Status == actions.Done:
+			ls = append(ls, bullet(g.Good, theme.Good, wrap(fmt.Sprintf("%s (%s)", firstLine(s.Message), took(s.Took)), width-indent, theme.Default))...)
+		default:
+			ls = append(ls, bullet(g.Bad, theme.Bad, wrap(fmt.Sprintf("%s: %s", s.Title, s.Status), width-indent, theme.Bad))...)
+		}
+	}
+	return ls
+}
+
+func firstLine(s string) string {
+	first, _, _ := strings.Cut(s, "\n")
+	return first
+}
+
+// bullet indents lines and puts a glyph in front of the first.
+func bullet(glyph rune, style theme.Style, ls []line) []line {
+	for i := range ls {
+		ls[i].glyph = ' '
+		if i == 0 {
+			ls[i].glyph = glyph
+			if ls[i].style == theme.Default {
+				ls[i].style = style
+			}
+		}
+	}
+	return ls
+}
+
+// elapsed says how long a request has been under way, and how long it will take as far as that is known.
+func elapsed(now time.Time, s actions.StepProgress) []line {
+	so := now.Sub(s.Began)
+	switch {
+	case s.Phase != actions.Running || so < time.Second:
+		return nil
+	case s.Expect == 0:
+		return []line{{text: safe.Sprintf("for %s", took(so)), style: theme.Info}}
+	case so > s.Expect:
+		return []line{{text: safe.Sprintf("for %s; about %s were expected", took(so), took(s.Expect)), style: theme.Warn}}
+	}
+	return []line{{gauge: &chart.Gauge{Value: so.Seconds(), Total: s.Expect.Seconds(), Label: safe.Sprintf("%s of about %s, by its size", took(so), took(s.Expect))}}}
+}
+
+func took(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+// wrap breaks untrusted text at spaces into rows of at most width cells.
+func wrap(s string, width int, st theme.Style) []line {
+	var ls []line
+	cur := ""
+	for _, w := range strings.Fields(s) {
+		for safe.String(w).Width() > width && width > 0 { // a word that is longer than a row goes on in the next
+			if cur != "" {
+				ls = append(ls, line{text: safe.String(cur), style: st})
+				cur = ""
+			}
+			n := cells(w, width)
+			ls = append(ls, line{text: safe.String(w[:n]), style: st})
+			w = w[n:]
+		}
+		switch {
+		case cur == "":
+			cur = w
+		case safe.String(cur+" "+w).Width() > width:
+			ls = append(ls, line{text: safe.String(cur), style: st})
+			cur = w
+		default:
+			cur += " " + w
+		}
+	}
+	return append(ls, line{text: safe.String(cur), style: st})
+}
+
+// cells is how many bytes of s, at least those of one character, fit into so many cells.
+func cells(s string, width int) int {
+	for i, r := range s {
+		if i > 0 && safe.String(s[:i+len(string(r))]).Width() > width {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// verbatim keeps lines and blanks as they are: it is text to be copied. What is longer than a row goes on in the next.
+func verbatim(s string, width int) []line {
+	var ls []line
+	for _, l := range strings.Split(s, "\n") {
+		for safe.String(l).Width() > width && width > 0 {
+			n := cells(l, width)
+			ls = append(ls, line{text: safe.String(l[:n]), style: theme.Value})
+			l = l[n:]
+		}
+		ls = append(ls, line{text: safe.String(l), style: theme.Value})
+	}
+	return ls
+}
+
+func (d *dialog) draw(m *Model, a draw.Area) {
+	if d.drawn.IsZero() {
+		d.drawn = m.o.Now()
+	}
+	d.sync()
+	w := min(a.W()-2, 76)
+	if d.stage == ended && d.paper() != "" {
+		w = min(a.W()-2, 132) // lines to be copied are better whole
+	}
+	body, foot := d.text(m, w-4)
+	h := min(len(body)+len(foot)+4, a.H())
+	x, y := (a.W()-w)/2, (a.H()-h)/2
+	box := a.Sub(draw.Rect{X: x, Y: y, W: w, H: h})
+	box.Clear()
+	style := theme.Strong
+	if d.c.Action.Risk != actions.Reversible {
+		style = theme.Danger
+	}
+	title := safe.Sprintf(" %s ", d.c.Action.Title)
+	if n := len(d.c.Targets); n > 1 {
+		title = safe.Sprintf(" %s (%d) ", d.c.Action.Title, n)
+	}
+	room := max(0, h-4-len(foot))
+	d.lines, d.page = len(body), room
+	d.top = max(0, min(d.top, d.lines-d.page))
+	in := box.Box([]draw.Span{{Text: title, Style: style}}, d.more(), true, m.o.Theme)
+	body = body[d.top:min(len(body), d.top+room)]
+	d.cursorX, d.cursorY = 0, 0
+	field := -1
+	for i, l := range append(body[:len(body):len(body)], foot...) {
+		d.drawLine(m, in, i, l)
+		if l.field {
+			field = i
+		}
+	}
+	if d.typing() && field >= 0 {
+		value := safe.String(d.input.Value())
+		if over := value.Width() + 3 - in.W(); over > 0 { // the end is where somebody types
+			r := []rune(d.input.Value())
+			value = safe.String(string(r[min(len(r), over):]))
+		}
+		end := in.Text(1, field, theme.Value|theme.Under, safe.Sprintf("%s ", value))
+		// The cursor is where the next letter goes; +2: the dialog's border and the header row above the body
+		d.cursorX, d.cursorY = x+end-back(d), y+field+2
+	}
+	d.buttons(in.Sub(draw.Rect{X: 1, Y: in.H() - 1, W: in.W() - 2, H: 1}))
+}
+
+// back is how far the cursor of the field is from its end, in characters.
+func back(d *dialog) int { return len([]rune(d.input.Value())) - d.input.Position() }
+
+func (d *dialog) drawLine(m *Model, in draw.Area, y int, l line) {
+	x := 1
+	if l.glyph != 0 {
+		in.Glyph(x, y, l.style, l.glyph)
+		x += 2
+	}
+	if l.gauge != nil {
+		chart.Bar(in, m.o.Theme, x, y, min(in.W()-x-1, 60), *l.gauge)
+		return
+	}
+	in.Text(x, y, l.style, l.text)
+}
+
+// more says in the border that there is more text than is drawn.
+func (d *dialog) more() []draw.Span {
+	if d.lines <= d.page {
+		return nil
+	}
+	return []draw.Span{{Text: safe.Sprintf(" %d-%d of %d lines, arrows scroll ", d.top+1, min(d.lines, d.top+d.page), d.lines), Style: theme.Warn}}
+}
+
+func (d *dialog) buttons(a draw.Area) {
+	var hint safe.Text
+	switch {
+	case d.stage == asking:
+		hint = safe.Lit("Enter goes on   Esc cancels")
+	case d.stage == running && d.stopping:
+		hint = safe.Lit("stopping after the step that is under way   Esc hides this")
+	case d.stage == running && d.canStop():
+		hint = safe.Lit("s stops after this step   Esc hides this; it goes on")
+	case d.stage == running:
+		hint = safe.Lit("Esc hides this; the action goes on")
+	case d.stage == ended && d.paper() != "":
+		hint = safe.Lit("c copies   Esc closes")
+	case d.stage == ended:
+		hint = safe.Lit("Esc closes")
+	case d.phrase() != "":
+		hint = safe.Lit("Enter goes on   Esc cancels")
+	case d.stage == ready && d.prepared.Denied != "":
+		hint = safe.Lit("Esc closes")
+	case d.stage == ready:
+		cancel, do := theme.Default, theme.Default
+		if d.ok {
+			do = theme.Strong | theme.Reverse
+		} else {
+			cancel = theme.Strong | theme.Reverse
+		}
+		x := a.Text(0, 0, cancel, safe.Lit("[ Cancel ]"))
+		x = a.Text(x+2, 0, do, safe.Sprintf("[ %s ]", d.c.Action.Title))
+		a.Text(x+2, 0, theme.Dim, safe.Lit("y/n"))
+		return
+	default:
+		hint = safe.Lit("Esc cancels")
+	}
+	a.Text(0, 0, theme.Dim, hint)
+}
