@@ -126,7 +126,7 @@ func (m *Model) outcome(d *dialog, outs []actions.Outcome) {
 		return
 	}
 	d.sync()
-	d.outs, d.stage, d.top = outs, ended, 0
+	d.outs, d.stage, d.top, d.drawn = outs, ended, 0, time.Time{}
 	hidden := m.overlay != overlay(d)
 	if !d.stays() {
 		m.forget(d)

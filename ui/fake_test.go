@@ -126,6 +126,11 @@ type fakeWorld struct {
 	ran      []string
 	outcome  actions.Outcome
 	denied   string
+	override string
+	preview  []string // in the place of the usual one
+	progress *actions.Progress
+	stops    int
+	copied   string
 }
 
 func (w *fakeWorld) Resolve(line, ns string) (views.Ref, error) {
@@ -160,9 +165,24 @@ func (w *fakeWorld) Identity() views.Identity {
 func (w *fakeWorld) Confirm(a views.ActMsg) views.Confirmation {
 	return views.Confirmation{Action: a.Action, Targets: a.Targets, Identity: []safe.Text{safe.Lit("cluster prod, context prod-eu, as alice")}, Name: a.Targets[0].Name,
 		Prepare: func(string) views.Prepared {
-			return views.Prepared{Preview: []string{"The pod is deleted. Its owner makes another one."}, Denied: w.denied}
+			p := views.Prepared{Preview: w.preview, Denied: w.denied, Override: w.override}
+			if p.Preview == nil {
+				p.Preview = []string{"The pod is deleted. Its owner makes another one."}
+			}
+			return p
 		},
-		Run: func(in, _ string) []actions.Outcome {
+		Progress: func() actions.Progress {
+			if w.progress == nil {
+				return actions.Progress{}
+			}
+			return *w.progress
+		},
+		Stop: func() { w.stops++ },
+		Copy: func(text string) tea.Cmd { w.copied = text; return nil },
+		Run: func(in, override string) []actions.Outcome {
+			if override != "" {
+				in += "/" + override
+			}
 			w.ran = append(w.ran, a.Action.ID+" "+a.Targets[0].Name+" "+in)
 			return []actions.Outcome{w.outcome}
 		},
@@ -236,7 +256,7 @@ func keyPress(name string) tea.KeyPressMsg {
 		}
 	}
 	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "space": tea.KeySpace, "up": tea.KeyUp, "down": tea.KeyDown,
-		"left": tea.KeyLeft, "right": tea.KeyRight, "backspace": tea.KeyBackspace}
+		"left": tea.KeyLeft, "right": tea.KeyRight, "backspace": tea.KeyBackspace, "pgdown": tea.KeyPgDown}
 	if c, ok := special[name]; ok {
 		k.Code = c
 		return tea.KeyPressMsg(k)
