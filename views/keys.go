@@ -220,7 +220,23 @@ func (p *keyTree) arrived(m levelRead) {
 		p.first = false
 		p.begin()
 	}
+	if m.after != "" && p.filter.IsEmpty() {
+		p.add(m.prefix, m.level)
+		return
+	}
 	p.rebuild()
+}
+
+// add puts the next page of a level into the tree. It costs the page, not what was read before.
+func (p *keyTree) add(prefix string, l etcd.Level) {
+	nodes := make([]tree.Node, 0, len(l.Children))
+	for _, c := range l.Children {
+		id := childID(c)
+		p.nodes[id] = c
+		nodes = append(nodes, keyNode(id, c))
+	}
+	p.shown += len(nodes)
+	p.tree.Append(p.idOf(prefix), nodes, l.More)
 }
 
 // begin opens the API server's prefix when the tree starts at its root.

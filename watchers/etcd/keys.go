@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,9 @@ type Keys struct {
 	attempt time.Duration
 	// many is how many keys a level may hold for its rest to be walked per child; see scan.next.
 	many int64
+
+	mu    sync.Mutex
+	memos map[string]levelMemo // by prefix
 }
 
 // NewKeys makes a reader. It sends nothing.

@@ -41,18 +41,19 @@ const countsAtOnce = 4
 // Keys are not listed for it. From the end of one child the next key is asked for, without its value, and then the child's keys are
 // counted. etcd's member walks its index up to the end of a range even when only one key is wanted
 // (server/storage/mvcc/index.go), which costs half a minute of it for a thousand namespaces with a million keys, so in large levels the
-// ranges are kept narrow; see next.
+// ranges are kept narrow; see next and stride.
 func (k *Keys) Children(ctx context.Context, prefix, after string, limit int) (Level, error) {
 	if prefix != "" && !strings.HasSuffix(prefix, Separator) {
 		prefix += Separator
 	}
 	s := scan{keys: k, prefix: prefix, at: prefix, limit: min(max(limit, 1), MaxPage), slots: make(chan struct{}, countsAtOnce)}
 	if after != "" {
-		s.at = afterChild(prefix, after)
+		s.at, s.memo = afterChild(prefix, after), k.memo(prefix)
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	defer s.cancel()
 	err := s.run(ctx)
+	k.remember(prefix, s.memo)
 	s.wait.Wait()
 	if s.countErr != nil { // it ended the scan
 		err = s.countErr
@@ -77,8 +78,7 @@ type scan struct {
 	cancel context.CancelFunc
 	level  Level
 	found  []*Child
-	// keysAhead is how many keys the level had after s.at when all of its rest was last looked at; 0: that was not done yet.
-	keysAhead int64
+	memo   levelMemo
 
 	slots    chan struct{} // for counts
 	wait     sync.WaitGroup
@@ -89,6 +89,9 @@ type scan struct {
 // run looks for one child more than is wanted, which tells that there are more.
 func (s *scan) run(ctx context.Context) error {
 	page := 1 // keys per read: after a prefix the next key is enough, among keys more of them are wanted
+	if s.memo.cut > 0 {
+		page = 16 // the page before was among keys
+	}
 	for {
 		keys, err := s.next(ctx, page)
 		if err != nil {
@@ -119,38 +122,31 @@ func (s *scan) run(ctx context.Context) error {
 // them in about ten milliseconds.
 const manyKeys = 100_000
 
-// next finds the keys at or after s.at. While the level is large and one key is wanted, it looks near the last child first: among the
-// names that share all but its last character, then among those that share half of it.
+// next finds the keys at or after s.at. While the level is large it looks near the last child first.
 func (s *scan) next(ctx context.Context, limit int) ([]string, error) {
+	large := s.memo.ahead > s.keys.many
+	if large && limit > 1 {
+		return s.nextNames(ctx, limit)
+	}
 	levelEnd := prefixEnd(s.prefix)
-	ends := make([][]byte, 0, 3)
-	if name := s.at[len(s.prefix):]; limit == 1 && s.keysAhead > s.keys.many {
-		// The last byte of name is not the child's: afterChild put it there.
-		for _, n := range []int{len(name) - 2, len(name) / 2} {
-			if n > 0 {
-				ends = append(ends, prefixEnd(s.prefix+name[:n]))
-			}
-		}
+	var ends [][]byte
+	if large {
+		ends = s.near()
 	}
 	for _, end := range append(ends, levelEnd) {
 		whole := bytes.Equal(end, levelEnd)
-		if !whole && s.at >= string(end) {
+		if !whole && (isOpen(end) || s.at >= string(end)) {
 			continue
 		}
-		r, src, err := s.keys.rangeOn(ctx, &pb.RangeRequest{Key: from(s.at), RangeEnd: end, KeysOnly: true, Limit: int64(max(limit, 1))})
+		r, err := s.read(ctx, s.at, end, limit)
 		if err != nil {
 			return nil, err
 		}
-		s.level.Source = src
 		if whole {
-			s.keysAhead = r.Count
+			s.memo.ahead = r.Count
 		}
 		if len(r.Kvs) > 0 {
-			out := make([]string, len(r.Kvs))
-			for i, kv := range r.Kvs {
-				out[i] = string(kv.Key)
-			}
-			return out, nil
+			return names(r), nil
 		}
 		if whole {
 			break
@@ -158,6 +154,95 @@ func (s *scan) next(ctx context.Context, limit int) ([]string, error) {
 		s.at = string(end)
 	}
 	return nil, nil
+}
+
+// near are the ends of narrow ranges in which the next child may be: among the names that share all but its last character, then those that
+// share half of it, then those of the same first byte, and of the next ones.
+func (s *scan) near() (ends [][]byte) {
+	name := s.at[len(s.prefix):]
+	// The last byte of name is not the child's: afterChild put it there.
+	for _, n := range []int{len(name) - 2, len(name) / 2} {
+		if n > 0 {
+			ends = append(ends, prefixEnd(s.prefix+name[:n]))
+		}
+	}
+	if name == "" {
+		return ends
+	}
+	for b, w := int(name[0])+1, 2; b < 0xff; b, w = b+w, 2*w {
+		ends = append(ends, []byte(s.prefix+string([]byte{byte(b)})))
+	}
+	return ends
+}
+
+// nextNames finds the next keys of a large level: most likely there are many of them right in it. How narrow the ranges are is known from the pages
+// before.
+func (s *scan) nextNames(ctx context.Context, limit int) ([]string, error) {
+	if s.memo.cut == 0 {
+		s.memo.cut = len(s.at) - 2 // as above: the names that share all but the last character
+	}
+	step := stride{at: s.at, end: prefixEnd(s.prefix), floor: len(s.prefix), cut: s.memo.cut}
+	for {
+		end, whole := step.bound()
+		r, err := s.read(ctx, step.at, end, limit)
+		if err != nil {
+			return nil, err
+		}
+		if whole {
+			s.memo.ahead = r.Count
+		}
+		found := names(r)
+		first, last := "", ""
+		if len(found) > 0 {
+			first, last = found[0], found[len(found)-1]
+		}
+		done := step.took(len(found), first, last, r.Count, r.More, limit)
+		if s.memo.cut = step.cut; len(found) > 0 || done {
+			return found, nil
+		}
+		s.at = step.at
+	}
+}
+
+func (s *scan) read(ctx context.Context, at string, end []byte, limit int) (*pb.RangeResponse, error) {
+	r, src, err := s.keys.rangeOn(ctx, &pb.RangeRequest{Key: from(at), RangeEnd: end, KeysOnly: true, Limit: int64(max(limit, 1))})
+	if err == nil {
+		s.level.Source = src
+	}
+	return r, err
+}
+
+func names(r *pb.RangeResponse) []string {
+	out := make([]string, len(r.Kvs))
+	for i, kv := range r.Kvs {
+		out[i] = string(kv.Key)
+	}
+	return out
+}
+
+// levelMemo is what is known of a level from the page of it that was read last. It is a guess: that keys have come and gone since makes reads
+// larger or smaller, not wrong.
+type levelMemo struct {
+	ahead int64 // keys that were left when the rest of the level was last looked at; 0: that was not done yet
+	cut   int   // see stride
+}
+
+// maxMemos bounds the levels that something is remembered of.
+const maxMemos = 256
+
+func (k *Keys) memo(prefix string) levelMemo {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.memos[prefix]
+}
+
+func (k *Keys) remember(prefix string, m levelMemo) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.memos == nil || len(k.memos) >= maxMemos {
+		k.memos = map[string]levelMemo{}
+	}
+	k.memos[prefix] = m
 }
 
 // count counts the keys of a child while the scan goes on.

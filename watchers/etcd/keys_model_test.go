@@ -163,6 +163,48 @@ func TestLargeLevelsAreCheap(t *testing.T) {
 	}
 }
 
+// TestPagesOfOneLargeLevelAreCheap: the first page of a level that holds nothing but keys is paid for with one walk of the index, the next ones with next
+// to none.
+func TestPagesOfOneLargeLevelAreCheap(t *testing.T) {
+	for name, key := range map[string]func(i int) string{
+		"numbers": func(i int) string { return fmt.Sprintf("/scale/key-%07d", i) },
+		"random":  func(i int) string { return fmt.Sprintf("/scale/%016x", uint64(i)*0x9e3779b97f4a7c15) },
+	} {
+		keys := make([]string, 2*manyKeys)
+		for i := range keys {
+			keys[i] = key(i)
+		}
+		s := &keySpace{}
+		k := s.serve(t)
+		s.set(keys)
+		var got []Child
+		for page := range 20 {
+			s.mu.Lock()
+			s.calls, s.visited = 0, 0
+			s.mu.Unlock()
+			after := ""
+			if page > 0 {
+				after = got[len(got)-1].Key
+			}
+			l, err := k.Children(t.Context(), "/scale/", after, 200)
+			if err != nil || len(l.Children) != 200 || !l.More {
+				t.Fatal(len(l.Children), l.More, err)
+			}
+			got = append(got, l.Children...)
+			walks := len(keys) / 5
+			if page == 0 {
+				walks = len(keys) + walks
+			}
+			if s.calls > 30 || s.visited > walks {
+				t.Errorf("%s, page %d: %d reads that visited %d entries of an index of %d", name, page, s.calls, s.visited, len(keys))
+			}
+		}
+		if want := levelOf(s.keys[:4000], "/scale/"); !slices.Equal(got, want) {
+			t.Errorf("%s: not the first 4000 keys", name)
+		}
+	}
+}
+
 func BenchmarkChildrenOfManyKeys(b *testing.B) {
 	var keys []string
 	for i := range 200_000 {
