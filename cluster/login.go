@@ -3,10 +3,10 @@ package cluster
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -24,11 +24,9 @@ type login struct {
 }
 
 // GetRequestMetadata implements credentials.PerRPCCredentials.
-func (l *login) GetRequestMetadata(ctx context.Context, uri ...string) (map[string]string, error) {
-	for _, u := range uri {
-		if strings.HasSuffix(u, "/etcdserverpb.Auth") {
-			return nil, nil // the login itself
-		}
+func (l *login) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
+	if ri, ok := credentials.RequestInfoFromContext(ctx); ok && ri.Method == pb.Auth_Authenticate_FullMethodName {
+		return nil, nil // the login itself
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
