@@ -53,6 +53,8 @@ func Default() []Binding {
 		Binding{Keys: keys("left", "h"), Intent: KeysCollapse, Help: "collapse", Hint: true},
 		Binding{Keys: keys("H"), Intent: KeysHistory, Help: "the key's history", Hint: true},
 		Binding{Keys: keys("w"), Intent: KeysWatch, Help: "watch the key, or all below the prefix", Hint: true},
+		Binding{Keys: keys("s"), Intent: KeysSearch, Help: "search below here", Hint: true},
+		Binding{Keys: keys("u"), Intent: KeysSpace, Help: "what fills the space below here"},
 	))
 	put(in(History, "History of a key",
 		Binding{Keys: keys("d"), Intent: HistoryDiff, Help: "compare with the one before, or the two that are marked", Hint: true},
@@ -64,6 +66,19 @@ func Default() []Binding {
 		Binding{Keys: keys("s"), Intent: WatchSave, Help: "save to a file", Hint: true},
 		Binding{Keys: keys("H"), Intent: KeysHistory, Help: "the key's history", Hint: true},
 		Binding{Keys: keys("C"), Intent: WatchClear, Help: "clear"},
+	))
+	put(in(Search, "Search for keys",
+		Binding{Keys: keys("e"), Intent: SearchQuery, Help: "change what is looked for", Hint: true},
+		Binding{Keys: keys("c"), Intent: CopyName, Help: "copy the key"},
+	))
+	put(in(Space, "Space of etcd's database",
+		Binding{Keys: keys("r"), Intent: SpaceScan, Help: "scan", Hint: true},
+		Binding{Keys: keys("v"), Intent: SpacePicture, Help: "by prefix, resource, value, writes", Hint: true},
+		Binding{Keys: keys("right", "l"), Intent: SpaceInto, Help: "a level deeper"},
+		Binding{Keys: keys("left", "h"), Intent: SpaceUp, Help: "a level up", Hint: true},
+	))
+	put(in(Users, "etcd users and roles",
+		Binding{Keys: keys("a"), Intent: UsersAsk, Help: "ask for them: raft proposals", Hint: true},
 	))
 	put(in(Value, "Value of a key",
 		Binding{Keys: keys("x"), Intent: KeysReveal, Help: "reveal the next masked value for 30 s", Hint: true},
@@ -83,8 +98,8 @@ func Default() []Binding {
 		Binding{Keys: keys("G", "end"), Intent: Bottom, Help: "last row"},
 		Binding{Keys: keys("ctrl+f", "pgdown"), Intent: PageDown, Help: "page down"},
 		Binding{Keys: keys("ctrl+b", "pgup"), Intent: PageUp, Help: "page up"},
-		Binding{Keys: keys("left", "h"), Intent: ScrollLeft, Help: "columns to the left", Unless: []Scope{KeyTree}},
-		Binding{Keys: keys("right"), Intent: ScrollRight, Help: "columns to the right", Unless: []Scope{KeyTree}},
+		Binding{Keys: keys("left", "h"), Intent: ScrollLeft, Help: "columns to the left", Unless: []Scope{KeyTree, Space}},
+		Binding{Keys: keys("right"), Intent: ScrollRight, Help: "columns to the right", Unless: []Scope{KeyTree, Space}},
 		Binding{Keys: keys("space"), Intent: Mark, Help: "mark", Unless: []Scope{WatchView}},
 		Binding{Keys: keys("ctrl+space"), Intent: MarkRange, Help: "mark from the last mark to here"},
 		Binding{Keys: keys(`ctrl+\`), Intent: MarkClear, Help: "clear the marks"},

@@ -17,6 +17,10 @@ const (
 	KeyTree    Scope = "keys"     // the etcd key space
 	History    Scope = "history"  // the revisions of a key
 	WatchView  Scope = "watch"    // changes of keys as they come
+	Search     Scope = "search"
+	Space      Scope = "space"
+	Leases     Scope = "leases"
+	Users      Scope = "users"
 	Placement  Scope = "placement"
 	Overview   Scope = "overview"
 	Scroll     Scope = "scroll" // moving in text
@@ -43,6 +47,10 @@ func Stacks() [][]Scope {
 		{KeyTree, Table, Global},
 		{History, Table, Global},
 		{WatchView, Table, Global},
+		{Search, Table, Global},
+		{Space, Table, Global},
+		{Leases, Table, Global},
+		{Users, Table, Global},
 		{Placement, Objects, Table, Global},
 		{Placement, Nodes, Objects, Table, Global},
 		{Placement, Pods, Objects, Table, Global},
@@ -141,6 +149,14 @@ const (
 	WatchPause        Intent = "watch.pause"
 	WatchSave         Intent = "watch.save"
 	WatchClear        Intent = "watch.clear"
+	KeysSearch        Intent = "keys.search"
+	KeysSpace         Intent = "keys.space"
+	SearchQuery       Intent = "search.query"
+	SpaceScan         Intent = "space.scan"
+	SpacePicture      Intent = "space.picture"
+	SpaceInto         Intent = "space.into"
+	SpaceUp           Intent = "space.up"
+	UsersAsk          Intent = "users.ask"
 )
 
 // Intents of text and logs.

@@ -99,7 +99,7 @@ func (m *Model) drawPane(a draw.Area, r draw.Rect, p views.Pane, focused bool) d
 	}
 	title = append(title, draw.Span{Text: safe.Lit(" ")})
 	state := stateSpans(p.State(), m.o.Theme, m.o.Now(), a.W()/2)
-	if aged, ok := p.(views.Aged); ok && p.State().Phase == watchers.Live {
+	if aged, ok := p.(views.Aged); ok && p.State().Phase == watchers.Live && !aged.ReadAt().IsZero() {
 		state = readSpans(m.o.Now().Sub(aged.ReadAt()))
 	}
 	a.Box(title, state, focused, m.o.Theme)

@@ -116,9 +116,12 @@ func (m *Model) do(b keymap.Binding) tea.Cmd {
 	return nil
 }
 
-// escape clears what can be cleared before it goes back: the filter, the marks, then the pane.
+// escape stops what the pane does and clears what can be cleared before it goes back: the filter, the marks, then the pane.
 func (m *Model) escape() tea.Cmd {
 	p := m.pane()
+	if s, ok := p.(views.Stopper); ok && s.Stop() {
+		return nil
+	}
 	if f, ok := p.(views.Filterer); ok && f.Filter() != "" {
 		_ = f.SetFilter("") // the empty filter is always valid
 		return nil

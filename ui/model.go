@@ -168,6 +168,11 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 	case views.OpenMsg:
 		m.dirty = true
 		return m.open(msg.Ref)
+	case views.PromptMsg:
+		m.dirty = true
+		m.prompt = newCommand(m)
+		m.prompt.input = newInput(msg.Line)
+		m.prompt.changed(m)
 	case views.BackMsg:
 		m.dirty = true
 		return m.back()

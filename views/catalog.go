@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fathom/cluster"
+	"fathom/watchers/etcd"
 )
 
 // Catalog knows every view by name and makes the panes. It implements ui.Opener.
@@ -34,7 +35,7 @@ type special struct {
 }
 
 // keyViews are the views whose argument is an etcd key or a prefix of some.
-var keyViews = []string{"keys", "history", "watch"}
+var keyViews = []string{"keys", "history", "watch", "space"}
 
 // Only makes a namespace the one that pictures of the whole cluster show when none is named: the one fathom was started with.
 func (c *Catalog) Only(namespace string) { c.only = namespace }
@@ -43,6 +44,9 @@ func (c *Catalog) Only(namespace string) { c.only = namespace }
 func NewCatalog(env *Env, namespace string) *Catalog {
 	c := &Catalog{env: env, kinds: Typed(), special: specials()}
 	env.Resources = c.resources.Load
+	if env.Scans == nil {
+		env.Scans = &etcd.SpaceScans{}
+	}
 	c.remember("default")
 	c.remember("kube-system")
 	c.remember(namespace)
@@ -142,6 +146,14 @@ func (c *Catalog) Resolve(line, namespace string) (Ref, error) {
 			return Ref{}, err
 		}
 		r.View = view
+	}
+	if r.View == "search" { // its blanks are part of it
+		r.Filter = strings.TrimSpace(strings.TrimSpace(line)[len(words[0]):])
+		if r.Filter == "" {
+			return r, nil
+		}
+		_, err := etcd.ParseSearch(r.Filter)
+		return r, err
 	}
 	for i, w := range rest {
 		switch {

@@ -23,7 +23,8 @@ type Env struct {
 	Etcd    *etcd.Watcher
 	Runner  *actions.Runner
 	Theme   *theme.Theme
-	Group   *run.Group // owns what panes start
+	Group   *run.Group       // owns what panes start
+	Scans   *etcd.SpaceScans // of this session; the catalog makes it
 	Now     func() time.Time
 	// Resources are the API server's, as discovery told them last: nil, or returning nil, while it has not. It never blocks.
 	Resources func() *cluster.Resources

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -22,6 +23,12 @@ func (p *keyTree) Do(in keymap.Intent) tea.Cmd {
 	if move(p.tree, in) {
 		return p.look()
 	}
+	switch in {
+	case keymap.KeysSearch:
+		return prompt("search " + quoteKey(p.here()) + " ")
+	case keymap.KeysSpace:
+		return open(Ref{View: "space", Object: Object{Key: p.here()}})
+	}
 	id, kind, ok := p.tree.Cursor()
 	if !ok {
 		return nil
@@ -36,6 +43,26 @@ func (p *keyTree) Do(in keymap.Intent) tea.Cmd {
 		return p.follow(id, kind, in)
 	}
 	return nil
+}
+
+// here is the prefix under the cursor, or the one that the key under it is in.
+func (p *keyTree) here() string {
+	id, kind, ok := p.tree.Cursor()
+	if c, known := p.nodes[id]; ok && known && kind == tree.IsNode {
+		return c.Key[:strings.LastIndex(c.Key, etcd.Separator)+1]
+	}
+	if prefix := strings.TrimPrefix(id, "p"); ok && kind != tree.IsNode && id != tree.Root {
+		return prefix
+	}
+	return p.base
+}
+
+// quoteKey writes a key so that it can stand in a command.
+func quoteKey(key string) string {
+	if q := strconv.Quote(key); q != `"`+key+`"` || strings.ContainsAny(key, " ") || strings.Contains(key, "..") {
+		return q
+	}
+	return key
 }
 
 // enter opens what is under the cursor: a prefix, a value, the next page, or what could not be read before.

@@ -74,7 +74,7 @@ type Starter interface{ Start() tea.Cmd }
 // Refresher is a pane whose content is read again on request.
 type Refresher interface{ Refresh() tea.Cmd }
 
-// Aged is a pane whose content was read once: the frame says how long ago.
+// Aged is a pane whose content was read once: the frame says how long ago. Zero: it has not been read yet, or is being read.
 type Aged interface{ ReadAt() time.Time }
 
 // Ticker is a pane that shows ages: it is redrawn once a second even if nothing else changed.

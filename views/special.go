@@ -9,6 +9,10 @@ func specials() []special {
 		{name: "keys", aliases: []string{"key"}, help: "etcd keys as a tree", open: newKeys},
 		{name: "history", aliases: []string{"hist"}, help: "the revisions of an etcd key: history KEY", open: newHistory},
 		{name: "watch", help: "changes of etcd keys as they come: watch KEY or PREFIX/", open: newKeyWatch},
+		{name: "search", aliases: []string{"find"}, help: "look for etcd keys by name", open: newSearch},
+		{name: "space", aliases: []string{"usage"}, help: "what fills etcd's database", open: newSpace},
+		{name: "leases", aliases: []string{"lease", "ttl"}, help: "etcd's leases", open: newLeases},
+		{name: "users", aliases: []string{"user", "roles", "auth"}, help: "etcd's users and roles", open: newUsers},
 		{name: "placement", aliases: []string{"place", "pl"}, help: "pods on nodes, by zone", wide: true, open: newPlacement},
 		{name: "contexts", aliases: []string{"ctx", "context"}, help: "contexts of the kubeconfig", open: newContexts},
 		{name: "logs", object: true, open: newLogs},
@@ -17,5 +21,6 @@ func specials() []special {
 		{name: "describe", object: true, open: newDescribe},
 		{name: "value", object: true, open: newValue},
 		{name: "diff", object: true, open: newDiff},
+		{name: "lease-keys", object: true, open: newLease},
 	}
 }

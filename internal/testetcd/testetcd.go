@@ -37,6 +37,7 @@ type Server struct {
 	ranges    []*pb.RangeRequest
 	walked    int64 // keys that ranges went over, as etcd's index does
 	ttl       map[int64]int64
+	leaseAsks int
 }
 
 // Start starts a server that ends with the test.
@@ -258,7 +259,38 @@ func (s *Server) LeaseTimeToLive(ctx context.Context, r *pb.LeaseTimeToLiveReque
 	if !ok {
 		ttl = -1
 	}
-	return &pb.LeaseTimeToLiveResponse{Header: s.header(), ID: r.ID, TTL: ttl, GrantedTTL: ttl}, nil
+	out := &pb.LeaseTimeToLiveResponse{Header: s.header(), ID: r.ID, TTL: ttl, GrantedTTL: ttl}
+	for _, kv := range s.kvs {
+		if r.Keys && kv.Lease == r.ID {
+			out.Keys = append(out.Keys, kv.Key)
+		}
+	}
+	s.leaseAsks++
+	return out, nil
+}
+
+// LeaseLeases implements pb.LeaseServer.
+func (s *Server) LeaseLeases(ctx context.Context, _ *pb.LeaseLeasesRequest) (*pb.LeaseLeasesResponse, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := &pb.LeaseLeasesResponse{Header: s.header()}
+	for id := range s.ttl {
+		out.Leases = append(out.Leases, &pb.LeaseStatus{ID: id})
+	}
+	return out, nil
+}
+
+// Grant makes a lease without keys.
+func (s *Server) Grant(id, ttl int64) { s.change(func() { s.ttl[id] = ttl }) }
+
+// LeaseAsks is how often somebody has asked for the time to live of a lease.
+func (s *Server) LeaseAsks() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaseAsks
 }
 
 // Watch implements pb.WatchServer: one watch per stream.
