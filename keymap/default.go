@@ -48,6 +48,12 @@ func Default() []Binding {
 	put(in(Findings, "Findings",
 		Binding{Keys: keys("o"), Intent: FindingsMember, Help: "go to the member", Hint: true},
 	))
+	put(in(Members, "etcd members",
+		Binding{Keys: keys("H"), Intent: MembersCheck, Help: "whether they hold the same data"},
+	))
+	put(in(Checks, "Consistency",
+		Binding{Keys: keys("H"), Intent: ChecksHash, Help: "compare what the members hold, or end that", Hint: true},
+	))
 	put(in(KeyTree, "etcd keys",
 		Binding{Keys: keys("right", "l"), Intent: KeysExpand, Help: "expand", Hint: true},
 		Binding{Keys: keys("left", "h"), Intent: KeysCollapse, Help: "collapse", Hint: true},

@@ -21,6 +21,7 @@ const (
 	Space      Scope = "space"
 	Leases     Scope = "leases"
 	Users      Scope = "users"
+	Checks     Scope = "consistency"
 	Placement  Scope = "placement"
 	Overview   Scope = "overview"
 	Scroll     Scope = "scroll" // moving in text
@@ -44,6 +45,7 @@ func Stacks() [][]Scope {
 		{Objects, Table, Global},
 		{Members, Table, Global},
 		{Findings, Table, Global},
+		{Checks, Scroll, Global},
 		{KeyTree, Table, Global},
 		{History, Table, Global},
 		{WatchView, Table, Global},
@@ -139,6 +141,8 @@ const (
 	EtcdRecover       Intent = "etcd.recover-nospace"
 	EtcdDisarm        Intent = "etcd.disarm"
 	EtcdAddLearner    Intent = "etcd.add-learner"
+	MembersCheck      Intent = "members.consistency"
+	ChecksHash        Intent = "consistency.hash"
 	KeysExpand        Intent = "keys.expand"
 	KeysCollapse      Intent = "keys.collapse"
 	KeysReveal        Intent = "keys.reveal"

@@ -14,6 +14,7 @@ import (
 	"fathom/theme"
 	"fathom/watchers"
 	"fathom/watchers/etcd"
+	"fathom/watchers/etcd/check"
 )
 
 // Env is what panes are made of. Hub is nil without an API server, Etcd without an etcd.
@@ -21,6 +22,7 @@ type Env struct {
 	Cluster *cluster.Cluster
 	Hub     *watchers.Hub
 	Etcd    *etcd.Watcher
+	Check   *check.Checker // nil without an etcd
 	Runner  *actions.Runner
 	Theme   *theme.Theme
 	Group   *run.Group       // owns what panes start

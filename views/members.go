@@ -212,6 +212,8 @@ func (p *members) Do(in keymap.Intent) tea.Cmd {
 		return nil
 	case keymap.MembersFindings:
 		return open(Ref{View: "findings"})
+	case keymap.MembersCheck:
+		return open(Ref{View: "consistency"})
 	case keymap.Wide:
 		p.wide = !p.wide
 		p.resorted()

@@ -13,6 +13,7 @@ func specials() []special {
 		{name: "space", aliases: []string{"usage"}, help: "what fills etcd's database", open: newSpace},
 		{name: "leases", aliases: []string{"lease", "ttl"}, help: "etcd's leases", open: newLeases},
 		{name: "users", aliases: []string{"user", "roles", "auth"}, help: "etcd's users and roles", open: newUsers},
+		{name: "consistency", aliases: []string{"hash", "checks"}, help: "whether etcd's members hold the same data and keep their promises", wide: true, open: newConsistency},
 		{name: "placement", aliases: []string{"place", "pl"}, help: "pods on nodes, by zone", wide: true, open: newPlacement},
 		{name: "contexts", aliases: []string{"ctx", "context"}, help: "contexts of the kubeconfig", open: newContexts},
 		{name: "logs", object: true, open: newLogs},

@@ -24,6 +24,7 @@ import (
 	"fathom/views"
 	"fathom/watchers"
 	"fathom/watchers/etcd"
+	"fathom/watchers/etcd/check"
 )
 
 // dashboard opens the screen, again for every change of context.
@@ -138,6 +139,7 @@ func wire(ctx context.Context, c *cluster.Cluster, th *theme.Theme, onPanic func
 	}
 	if e := c.Etcd(); e != nil {
 		env.Etcd = etcd.NewWatcher(g, e)
+		env.Check = check.New(g, env.Etcd)
 	}
 	path, err := journal.DefaultPath()
 	if err != nil { // the runner refuses every change, saying that the journal cannot be written

@@ -135,6 +135,7 @@ func (m *model) findings(s *Snapshot, now time.Time) []Finding {
 	}
 	m.since = since
 	out = append(out, m.events...)
+	out = append(out, m.reports()...)
 	slices.SortStableFunc(out, func(a, b Finding) int { return cmp.Compare(b.Severity, a.Severity) })
 	return out
 }

@@ -30,6 +30,7 @@ type model struct {
 	moved   move                 // by fathom, the last one
 	since   map[string]time.Time // when the findings that hold now began
 	events  []Finding            // what happened once and stays true: a term that went back
+	extra   map[string][]Finding // what other checks found, by their names
 	state   watchers.State
 	contact time.Time // when any member answered last
 	gen     uint64
