@@ -223,15 +223,15 @@ func (p *consistency) verdict(now time.Time) (style theme.Style, said, dim strin
 	if h.Verdict == check.Unknown {
 		style = theme.Info
 	}
-	dim = fmt.Sprintf("compared %s ago in %s; H compares again", Age(now.Sub(h.Ended)), took(h.Ended.Sub(h.Began)))
+	dim = fmt.Sprintf("compared %s ago in %s; H compares again", Age(now.Sub(h.Ended)), lasted(h.Ended.Sub(h.Began)))
 	if h.Canceled {
 		dim = "ended before all members were asked; " + dim
 	}
 	return style, h.Text, dim
 }
 
-// took is a duration that a person reads.
-func took(d time.Duration) string {
+// lasted is a duration that a person reads.
+func lasted(d time.Duration) string {
 	if d < 10*time.Second {
 		return rtt(d)
 	}

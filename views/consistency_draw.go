@@ -36,7 +36,7 @@ func consistencyColumns(g *theme.Glyphs) []Column {
 		case !known:
 			return "-", theme.Dim
 		case d > time.Second:
-			return took(d), theme.Warn
+			return lasted(d), theme.Warn
 		}
 		return rtt(max(0, d)), theme.Default
 	}
@@ -65,13 +65,13 @@ func consistencyColumns(g *theme.Glyphs) []Column {
 			case r.hash.Phase == check.Hashing:
 				return Age(now.Sub(r.hash.Began)), theme.Pending
 			}
-			return took(r.hash.Took), theme.Default
+			return lasted(r.hash.Took), theme.Default
 		})),
 		col("WATCH", 1, func(r consistencyRow, now time.Time) (string, theme.Style) { return watchCell(g, r, now) }),
 		live("EVENTS", 4, func(l *check.LiveMember) (string, theme.Style) { return fmt.Sprint(l.Events), theme.Default }),
 		live("FROM WRITE", 5, func(l *check.LiveMember) (string, theme.Style) {
 			if l.HasDelay && l.Delay < -10*time.Millisecond {
-				return "clock " + took(-l.Delay) + " ahead", theme.Dim
+				return "clock " + lasted(-l.Delay) + " ahead", theme.Dim
 			}
 			return latency(l.Delay, l.HasDelay)
 		}),
