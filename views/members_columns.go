@@ -41,7 +41,13 @@ func memberColumns(g *theme.Glyphs) []Column {
 		})
 	}
 	return []Column{
-		col("NAME", "name", 0, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) { return m.GetName(), theme.Strong }).most(40),
+		col("NAME", "name", 0, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) {
+			_, host, ok := strings.Cut(m.GetName(), "://")
+			if m.Name == "" && ok { // the column only grows, and the name comes with the member list
+				return host, theme.Strong
+			}
+			return m.GetName(), theme.Strong
+		}).most(40),
 		col("ROLE", "role", 1, func(m *etcd.MemberRow, _ time.Time) (string, theme.Style) { return memberRole(g, m) }),
 		col("STATUS", "status", 1, func(m *etcd.MemberRow, now time.Time) (string, theme.Style) { return memberStatus(g, m, now) }),
 		count("TERM", "term", 6, func(m *etcd.MemberRow) float64 { return float64(m.Term) }),
