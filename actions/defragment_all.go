@@ -112,7 +112,7 @@ func moveAway(from *member, wait time.Duration) Step {
 			if p.from == nil {
 				return fmt.Sprintf("%s leads, so nothing had to be sent", p.to), nil
 			}
-			return p.send(ctx)
+			return p.send(ctx, c)
 		},
 		Verify: func(ctx context.Context, c *cluster.Cluster, r Request) (Status, string, error) {
 			return settle(ctx, func(ctx context.Context) (Status, string, error) {

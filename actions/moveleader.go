@@ -75,11 +75,12 @@ func doMoveLeader(ctx context.Context, c *cluster.Cluster, r Request) (string, e
 	if p.from == nil {
 		return fmt.Sprintf("%s led already: nothing was sent", p.to), nil
 	}
-	return p.send(ctx)
+	return p.send(ctx, c)
 }
 
-// send asks the leader to hand over.
-func (p transfer) send(ctx context.Context) (string, error) {
+// send asks the leader to hand over. The timeline of leaders is told first.
+func (p transfer) send(ctx context.Context, c *cluster.Cluster) (string, error) {
+	c.Etcd().NoteMove(p.from.id, p.to.id)
 	// The plain client, not clientv3's Maintenance: that one repeats a MoveLeader after an error.
 	_, err := p.from.conn.maintenance.MoveLeader(ctx, &pb.MoveLeaderRequest{TargetID: p.to.id})
 	switch {

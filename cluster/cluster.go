@@ -35,7 +35,10 @@ type EtcdOptions struct {
 	CACert    string   // --etcd-cacert: file
 	Cert      string   // --etcd-cert: file
 	Key       string   // --etcd-key: file
-	HostRoot  string   // --host-root: where the control-plane node's files are; default "/"
+	// MetricsURLs are where the members' metrics are (--etcd-metrics-urls); each may hold several, separated by commas. None: the
+	// static pod manifests tell, and the client URLs are tried.
+	MetricsURLs []string
+	HostRoot    string // --host-root: where the control-plane node's files are; default "/"
 	// Env reads the environment (ETCDCTL_*); default os.Getenv.
 	Env func(string) string
 	// Disabled looks for no etcd; Why says the reason to the user.

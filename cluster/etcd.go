@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -29,9 +30,14 @@ type Etcd struct {
 	pass   string
 	cert   certificate // ours, if there is one
 
+	metrics      []string // given URLs of metrics
+	localMetrics []discover.Metrics
+	plain        *http.Transport
+
 	mu      sync.Mutex
 	closed  bool
 	members []*Member
+	move    Move
 }
 
 // Member is one endpoint of etcd with a connection of its own, which is opened on first use and kept.
@@ -184,6 +190,9 @@ func (e *Etcd) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closed = true
+	if e.plain != nil {
+		e.plain.CloseIdleConnections()
+	}
 	for _, m := range e.members {
 		_ = m.client.Close()
 	}

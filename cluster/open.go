@@ -80,7 +80,11 @@ func (c *Cluster) openEtcd() error {
 		c.missing = append(c.missing, Missing{What: WhatEtcd, Why: missing.Why, Tried: missing.Tried, Fix: missing.Fix})
 		return nil
 	}
-	e := &Etcd{source: f.Source, prefix: f.Prefix, guard: c.guard, user: f.User, pass: f.Password}
+	given, err := metricsURLs(o.MetricsURLs)
+	if err != nil {
+		return err
+	}
+	e := &Etcd{source: f.Source, prefix: f.Prefix, guard: c.guard, user: f.User, pass: f.Password, metrics: given, localMetrics: f.Metrics}
 	if f.User != "" && c.ReadOnly() {
 		e.user, e.pass = "", ""
 		if f.Cert == "" {
@@ -95,6 +99,7 @@ func (c *Cluster) openEtcd() error {
 	cfg, leaf, err := etcdTLS(f)
 	if err == nil {
 		e.tls = cfg
+		e.plain = e.newPlain()
 		e.cert = certificate{use: "client certificate for etcd", source: f.Cert, leaf: leaf}
 		for _, u := range f.Endpoints {
 			if err = e.add(u, false); err != nil {

@@ -28,7 +28,11 @@ type Found struct {
 	CACert, Cert, Key string   // files; empty: the system's CAs, no client certificate
 	User, Password    string
 	Prefix            string // of the API server's keys
+	Metrics           []Metrics
 }
+
+// Metrics is where the member of an endpoint tells its metrics, beside its client URL.
+type Metrics struct{ Endpoint, URL string }
 
 // Missing is why there is nothing.
 type Missing struct {
@@ -66,6 +70,7 @@ func Find(o Options) (*Found, *Missing, error) {
 		// Only endpoints were given: this node may have the certificates.
 		if onHost != nil {
 			f.CACert, f.Cert, f.Key, f.Prefix = onHost.CACert, onHost.Cert, onHost.Key, onHost.Prefix
+			f.Metrics = onHost.Metrics
 			f.Source += ", certificates of " + onHost.Source
 		}
 		return f, nil, nil

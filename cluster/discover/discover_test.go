@@ -51,6 +51,7 @@ spec:
     - etcd
     - --advertise-client-urls=https://10.0.0.1:2379
     - --listen-client-urls=https://127.0.0.1:2379,https://10.0.0.1:2379
+    - --listen-metrics-urls=http://127.0.0.1:2381
     - --cert-file=/etc/kubernetes/pki/etcd/server.crt
     - --key-file=/etc/kubernetes/pki/etcd/server.key
     - --trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt
@@ -108,6 +109,10 @@ func TestKubeadm(t *testing.T) {
 	}
 	if f.CACert != pki+"/etcd/ca.crt" || f.Cert != pki+"/apiserver-etcd-client.crt" || f.Key != pki+"/apiserver-etcd-client.key" {
 		t.Errorf("certificates: %+v", f)
+	}
+	// Only the local member's are known.
+	if want := []Metrics{{"https://10.0.0.1:2379", "http://127.0.0.1:2381/metrics"}}; !slices.Equal(f.Metrics, want) {
+		t.Errorf("metrics %v, want %v", f.Metrics, want)
 	}
 	if f.Prefix != "/myregistry" || f.Explicit || f.Source != root+"/etc/kubernetes/manifests/kube-apiserver.yaml" {
 		t.Errorf("%+v", f)

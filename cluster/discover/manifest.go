@@ -42,6 +42,7 @@ func (s *search) fromManifests(etcd, api *staticPod) *Found {
 	if etcd != nil {
 		f.Source = etcd.file
 		list = etcd.localURLs()
+		f.Metrics = etcd.metrics(list)
 	}
 	if api != nil {
 		f.Source = api.file
@@ -236,4 +237,18 @@ func (p *staticPod) localURLs() []string {
 
 func anyAddress(u string) bool {
 	return strings.Contains(u, "//0.0.0.0:") || strings.Contains(u, "//[::]:")
+}
+
+// metrics are the URLs of --listen-metrics-urls, for each endpoint of the member.
+func (p *staticPod) metrics(endpoints []string) []Metrics {
+	var out []Metrics
+	for _, u := range p.list("listen-metrics-urls") {
+		if anyAddress(u) {
+			u = strings.NewReplacer("0.0.0.0", "127.0.0.1", "[::]", "[::1]").Replace(u)
+		}
+		for _, e := range endpoints {
+			out = append(out, Metrics{Endpoint: e, URL: strings.TrimSuffix(u, "/") + "/metrics"})
+		}
+	}
+	return out
 }

@@ -74,7 +74,8 @@ func readsOnly(r testcluster.Request) bool {
 		return false
 	}
 	if r.Etcd() {
-		return r.Method == http.MethodPost && readableCalls[r.Path]
+		metrics := r.Method == http.MethodGet && r.Path == "/metrics" && r.Query == ""
+		return metrics || r.Method == http.MethodPost && readableCalls[r.Path]
 	}
 	if r.Method == http.MethodPost {
 		return readableReviews[r.Path]

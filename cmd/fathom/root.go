@@ -63,6 +63,7 @@ It shows the truth, says how old it is, and never does more than it was asked.
 	p.StringVar(&f.etcd.CACert, "etcd-cacert", "", "CA certificate that etcd's server certificate is verified with")
 	p.StringVar(&f.etcd.Cert, "etcd-cert", "", "client certificate for etcd")
 	p.StringVar(&f.etcd.Key, "etcd-key", "", "key of the client certificate for etcd")
+	p.StringSliceVar(&f.etcd.MetricsURLs, "etcd-metrics-urls", nil, "URLs of the metrics of etcd's members, separated by commas (default: what the manifests say, then the client URLs)")
 	p.StringVar(&f.etcd.HostRoot, "host-root", "/", "where the control-plane node's root is mounted; etcd is looked for beneath it")
 	p.BoolVar(&f.noEtcd, "no-etcd", false, "do not look for etcd")
 	p.BoolVar(&f.readOnly, "read-only", false, "refuse every request that could change anything, in the transport")

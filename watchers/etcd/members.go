@@ -12,6 +12,7 @@ const (
 	Learner     Role = "learner"     // gets the log, has no vote
 	NoLeader    Role = "no leader"   // it answers and knows no leader: follower or candidate, the status does not tell
 	Unreachable Role = "unreachable" // the last known role is in LastRole
+	Denied      Role = "denied"      // it answers, and does not tell its status to the user that we are
 	Unstarted   Role = "unstarted"   // in the member list, but it has not joined yet (its name is empty)
 )
 
@@ -57,6 +58,9 @@ type MemberRow struct {
 	Certs []Certificate
 
 	Growth Growth
+
+	// stranger is set of what is not in the member list, though there is one: it has no vote.
+	stranger bool
 
 	// History is at most [HistoryLen] samples, one per poll, the oldest first.
 	History []Sample

@@ -27,12 +27,20 @@ type model struct {
 	round   int
 	polled  bool // Snapshot.Polled
 	lead    leadership
-	moved   move                 // by fathom, the last one
-	since   map[string]time.Time // when the findings that hold now began
+	gap     time.Time    // when the leader was lost; zero: there is one
+	line    []Leadership // the timeline; names are filled in when it is published
+	named   []Leadership // line as it is published; nil: it is to be made anew
+	omens   []omen
+	moved   cluster.Move         // by fathom, the last one
+	since   map[string]time.Time // when the findings that hold now, or may hold, began
 	events  []Finding            // what happened once and stays true: a term that went back
 	extra   map[string][]Finding // what other checks found, by their names
 	state   watchers.State
-	contact time.Time // when any member answered last
+	ours    Certificate
+	compact compaction
+	listed1 time.Time         // when the list that is believed was taken last
+	names   map[uint64]string // also of members that are in the list no more
+	contact time.Time         // when any member answered last
 	gen     uint64
 }
 
@@ -44,6 +52,12 @@ type conn struct {
 	polled bool
 	ok     bool // the last poll was answered
 	err    string
+	denied bool // it answers, and does not tell its status to the user that we are
+
+	metrics    *Metrics
+	metricsWhy string
+	meter      meter
+	certs      []Certificate
 
 	serializable, linearizable ReadProbe
 
@@ -51,6 +65,7 @@ type conn struct {
 	listAt    time.Time // when the list was asked for last
 	listRound int
 	askedList bool // and it was told, or not, at least once
+	differs   int  // how often in a row its list was another than the one that is believed
 }
 
 // known is what a member said last, through whichever endpoint.
@@ -60,6 +75,9 @@ type known struct {
 	high     int64     // the highest revision seen
 	below    int       // how many polls in a row were below high
 	highTerm uint64
+	ahead    int       // how many polls in a row it had applied more than, a poll later, was committed
+	first    time.Time // when it was first seen
+	sizes    growth
 }
 
 // commit is what a member knew to be committed at a time.
@@ -68,11 +86,11 @@ type commit struct {
 	index uint64
 }
 
-// maxEvents bounds what is remembered of things that happened once.
-const maxEvents = 16
+// maxNames bounds the names of members that are kept.
+const maxNames = 1000
 
 func newModel(now time.Time) *model {
-	return &model{known: map[string]*known{}, refused: map[string]string{}, since: map[string]time.Time{},
+	return &model{known: map[string]*known{}, refused: map[string]string{}, names: map[uint64]string{}, since: map[string]time.Time{},
 		state: watchers.State{Phase: watchers.Connecting, Since: now}}
 }
 
@@ -90,11 +108,14 @@ func (m *model) conn(of *cluster.Member) (c *conn, added bool) {
 	return c, true
 }
 
-// failed records that a poll was not answered.
-func (m *model) failed(c *conn, now time.Time, err string) {
+// failed records that a poll was not answered, or, denied, that it was answered with a refusal.
+func (m *model) failed(c *conn, now time.Time, err string, denied bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c.polled, c.ok, c.err = true, false, err
+	if k := m.known[c.key]; c.ok && k != nil {
+		m.omen(omen{from: k.row.LastSeen, at: now, member: c.id, weight: weightGone, text: fmt.Sprintf("%s stopped answering: %s", m.name(c.id), err)})
+	}
+	c.polled, c.ok, c.err, c.denied = true, false, err, denied
 	if k := m.known[c.key]; k != nil && m.speaksFor(c) {
 		k.sample(Sample{At: now, Lag: k.row.Lag, DBSize: k.row.DBSize})
 	}
@@ -109,14 +130,15 @@ func (m *model) answered(c *conn, asked, now time.Time, st *pb.StatusResponse) {
 		h = &pb.ResponseHeader{}
 	}
 	m.contact = now
-	c.polled, c.ok, c.err = true, true, ""
+	c.polled, c.ok, c.err, c.denied = true, true, "", false
 	c.id, c.key = h.MemberId, rowID(h.MemberId, c.member.Endpoint)
 	k := m.known[c.key]
 	if k == nil {
-		k = &known{}
+		k = &known{first: now}
 		m.known[c.key] = k
 	}
 	m.wentBack(k, now, h, st)
+	m.appliedAhead(k, now, h, st)
 	r := &k.row
 	r.MemberID, r.ClusterID, r.LastSeen, r.StatusRTT = h.MemberId, h.ClusterId, now, now.Sub(asked)
 	r.Errors = nil
@@ -126,6 +148,11 @@ func (m *model) answered(c *conn, asked, now time.Time, st *pb.StatusResponse) {
 	r.Term, r.LeaderID, r.IsLearner = st.RaftTerm, st.Leader, st.IsLearner
 	r.CommitIndex, r.AppliedIndex, r.Revision = st.RaftIndex, st.RaftAppliedIndex, h.Revision
 	r.DBSize, r.DBSizeInUse, r.Quota = st.DbSize, st.DbSizeInUse, st.DbSizeQuota
+	if q := c.metrics; q != nil && q.QuotaBytes != nil && *q.QuotaBytes > 0 {
+		r.Quota = int64(*q.QuotaBytes) // the status tells none before 3.6, and a wrong one before 3.6.6
+	}
+	k.sizes.add(now, r.DBSize)
+	r.Growth = k.sizes.rate(r.DBSize, r.Quota)
 	r.Version, r.StorageVersion = st.Version, st.StorageVersion
 	switch {
 	case r.IsLearner:
@@ -147,6 +174,9 @@ func (m *model) answered(c *conn, asked, now time.Time, st *pb.StatusResponse) {
 	if probe.OK() {
 		s.RTT = probe.RTT
 	}
+	if q := c.metrics; q != nil && now.Sub(q.At) <= meterFresh {
+		s.FsyncP99, s.CommitP99, s.PeerRTTP99 = orZero(q.FsyncP99), orZero(q.CommitP99), orZero(q.PeerRTTP99)
+	}
 	if m.speaksFor(c) {
 		k.sample(s)
 	}
@@ -160,6 +190,13 @@ func (m *model) speaksFor(c *conn) bool {
 	}
 	i := slices.IndexFunc(m.conns, func(o *conn) bool { return o.key == c.key })
 	return m.conns[i] == c
+}
+
+func orZero(d *time.Duration) time.Duration {
+	if d == nil {
+		return 0
+	}
+	return *d
 }
 
 // sample adds to the history. Published rows share its array, of which they see what was there when they were made: nothing in it
@@ -234,7 +271,7 @@ func (m *model) wantsList(c *conn, now time.Time, every time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k := m.known[c.key]
-	if c.id == 0 || k == nil || k.row.IsLearner { // kine has none, a learner does not tell
+	if !c.denied && (c.id == 0 || k == nil || k.row.IsLearner) { // kine has none, a learner does not tell
 		return false
 	}
 	if now.Sub(c.listAt) < every && c.listRound == m.round {
@@ -245,7 +282,7 @@ func (m *model) wantsList(c *conn, now time.Time, every time.Duration) bool {
 }
 
 // listed takes a member list; none when the member did not tell. The leader's is believed; without it, that of whoever answered last.
-func (m *model) listed(c *conn, list []*pb.Member) {
+func (m *model) listed(c *conn, now time.Time, list []*pb.Member) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c.askedList = true
@@ -259,7 +296,16 @@ func (m *model) listed(c *conn, list []*pb.Member) {
 	if l := m.connOf(rowID(m.lead.id, "")); l != nil && l != c && l.list != nil {
 		list = l.list
 	}
-	m.list = list
+	c.differs++
+	if sameList(c.list, list) {
+		c.differs = 0
+	}
+	m.list, m.listed1, m.named = list, now, nil
+	for _, l := range list {
+		if l.Name != "" && len(m.names) < maxNames {
+			m.names[l.ID] = l.Name
+		}
+	}
 }
 
 // unknownURLs are the client URLs of members that no endpoint has turned out to be. It waits until every endpoint has been polled,
@@ -330,10 +376,7 @@ func (m *model) rows() []*MemberRow {
 	for _, l := range m.list {
 		var at *conn
 		for _, c := range m.conns {
-			mine := c.id == l.ID || c.key == "" && slices.ContainsFunc(l.ClientURLs, func(u string) bool {
-				return discover.Same(c.member.Endpoint, u)
-			})
-			if mine {
+			if m.isAt(c, l) {
 				used[c] = true
 				if at == nil || c.ok && !at.ok {
 					at = c
@@ -363,6 +406,7 @@ func (m *model) rows() []*MemberRow {
 		}
 		seen[id] = true
 		r := m.row(c, id)
+		r.stranger, r.Name = m.list != nil, m.names[r.MemberID]
 		if r.MemberID != 0 && m.list != nil {
 			r.Errors = append(r.Errors, "it is not in the member list of this cluster")
 		}
@@ -372,6 +416,11 @@ func (m *model) rows() []*MemberRow {
 		return cmp.Or(cmp.Compare(a.GetName(), b.GetName()), cmp.Compare(a.ID(), b.ID()))
 	})
 	return out
+}
+
+// isAt reports whether an endpoint is one of a member of the list: by who answers there, or, while nobody has, by its client URLs.
+func (m *model) isAt(c *conn, l *pb.Member) bool {
+	return c.id == l.ID || c.key == "" && slices.ContainsFunc(l.ClientURLs, func(u string) bool { return discover.Same(c.member.Endpoint, u) })
 }
 
 // row makes the row of a member, with what is known of it and how its endpoint does. m.mu is held.
@@ -388,6 +437,9 @@ func (m *model) row(c *conn, id string) *MemberRow {
 	}
 	r.Endpoint, r.Polled, r.Reachable = c.member.Endpoint, c.polled, c.ok && c.key == id
 	r.Serializable, r.Linearizable = c.serializable, c.linearizable
+	if c.key == id || c.key == "" {
+		r.Metrics, r.MetricsWhy, r.Certs = c.metrics, c.metricsWhy, c.certs
+	}
 	if r.Reachable {
 		r.Role = r.LastRole
 		return r
@@ -395,6 +447,8 @@ func (m *model) row(c *conn, id string) *MemberRow {
 	switch {
 	case c.ok: // somebody else answers there now
 		r.Errors = []string{fmt.Sprintf("%s answers as member %x now", r.Endpoint, c.id)}
+	case c.denied:
+		r.Role, r.Errors = Denied, []string{c.err}
 	case c.err != "":
 		r.Errors = []string{c.err}
 	}

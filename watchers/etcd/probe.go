@@ -23,12 +23,12 @@ func (w *Watcher) poll(ctx context.Context, c *conn) {
 		}
 		now := time.Now()
 		if err != nil {
-			w.model.failed(c, now, why(err, w.timing.pollTimeout))
+			w.model.failed(c, now, why(err, w.timing.pollTimeout), denied(err))
 		} else {
 			w.model.answered(c, asked, now, st)
 		}
 		w.changed()
-		if err == nil && w.model.wantsList(c, now, w.timing.list) {
+		if (err == nil || denied(err)) && w.model.wantsList(c, now, w.timing.list) {
 			w.list(ctx, c)
 		}
 		for now = time.Now(); !next.After(now); {
@@ -64,7 +64,7 @@ func (w *Watcher) list(ctx context.Context, c *conn) {
 	if err != nil {
 		r = nil // another member's will do, and this one is asked again
 	}
-	w.model.listed(c, r.GetMembers())
+	w.model.listed(c, time.Now(), r.GetMembers())
 	w.changed()
 }
 
@@ -103,6 +103,15 @@ func (w *Watcher) read(ctx context.Context, c *conn, serializable bool) ReadProb
 		p.Err = why(err, w.timing.probeTimeout)
 	}
 	return p
+}
+
+// denied reports whether a call was answered with a refusal: authentication is on, and the user that we are may not.
+func denied(err error) bool {
+	switch err := rpctypes.Error(err); {
+	case errors.Is(err, rpctypes.ErrPermissionDenied), errors.Is(err, rpctypes.ErrUserEmpty), errors.Is(err, rpctypes.ErrInvalidAuthToken):
+		return true
+	}
+	return false
 }
 
 // why says in words what became of a call.

@@ -33,26 +33,28 @@ type leadership struct {
 // voters we reach agree on has a quorum, unless the reads that need one say otherwise (etcd issue 22214). When we reach fewer than
 // a majority (the others may only be out of our own reach) such a read is the only proof. fresh is how old its answer may be.
 func quorum(rows []*MemberRow, now time.Time, fresh time.Duration) Quorum {
-	type vote struct{ leader, term uint64 }
-	votes := map[vote]int{}
+	// Not by leader and term: a status tells the term of the last entry that was applied, which comes after the leader.
+	votes := map[uint64]int{}
 	var q Quorum
-	var reads, answered int
+	var reads, answered, denied int
 	polled := true
 	for _, r := range rows {
 		polled = polled && r.Polled
 		if r.Reachable {
 			q.Term = max(q.Term, r.Term)
 		}
-		if r.IsLearner || r.Role == Unstarted && r.MemberID == 0 {
+		if r.IsLearner || r.stranger || r.Role == Unstarted && r.MemberID == 0 {
 			continue
 		}
 		q.Voters++
-		if !r.Reachable {
+		if !r.Reachable && r.Role != Denied {
 			continue
 		}
 		q.Reachable++
-		if r.LeaderID != 0 {
-			votes[vote{r.LeaderID, r.Term}]++
+		if r.Role == Denied {
+			denied++
+		} else if r.LeaderID != 0 {
+			votes[r.LeaderID]++
 		}
 		if p := r.Linearizable; !p.At.IsZero() && now.Sub(p.At) <= fresh {
 			reads++
@@ -62,15 +64,19 @@ func quorum(rows []*MemberRow, now time.Time, fresh time.Duration) Quorum {
 		}
 	}
 	following := 0
-	for v, n := range votes {
-		if 2*n > q.Reachable {
-			q.Leader, following = v.leader, n
+	for leader, n := range votes { // at most one has more than half
+		if 2*n > q.Reachable-denied {
+			q.Leader, following = leader, n
 		}
 	}
 	majority := q.Voters/2 + 1
 	switch {
 	case q.Reachable == 0:
 		q.Why = "no voting member answers"
+	case q.Leader == 0 && denied > 0 && answered > 0:
+		q.Has = true // who may not look is told so only after the leader has confirmed the read
+	case q.Leader == 0 && denied > 0:
+		q.Why = "the members do not tell us their status, and none answers a linearizable read"
 	case q.Leader == 0 && len(votes) == 0:
 		q.Why = "no member that answers knows a leader"
 	case q.Leader == 0:
@@ -91,22 +97,6 @@ func quorum(rows []*MemberRow, now time.Time, fresh time.Duration) Quorum {
 	return q
 }
 
-// follow keeps the time of the leader, and how often it changed. m.mu is held.
-func (m *model) follow(q *Quorum, now time.Time) {
-	if q.Leader != 0 && (q.Leader != m.lead.id || q.Term != m.lead.term) {
-		changes := m.lead.changes
-		if m.lead.id != 0 {
-			changes++
-		}
-		m.lead = leadership{q.Leader, q.Term, now, changes}
-		m.round++
-	}
-	q.Changes = m.lead.changes
-	if q.Leader != 0 {
-		q.LeaderSince = m.lead.since
-	}
-}
-
 // snapshot builds the picture of now; nil while there is nothing to show. fresh is how old the answer to a read may be.
 func (m *model) snapshot(now time.Time, fresh time.Duration) *Snapshot {
 	m.mu.Lock()
@@ -122,12 +112,13 @@ func (m *model) snapshot(now time.Time, fresh time.Duration) *Snapshot {
 		return nil
 	}
 	m.gen++
-	s.Members = m.rows()
+	s.Members, s.OurCert = m.rows(), m.ours
 	s.Quorum = quorum(s.Members, now, fresh)
 	if s.Kine {
 		s.Quorum.Why = kine
 	} else {
 		m.follow(&s.Quorum, now)
+		s.Timeline = m.timeline()
 		s.Findings = m.findings(s, now)
 	}
 	s.State = m.judge(s, now)
@@ -152,9 +143,9 @@ const kine = "this is kine, a database behind a part of etcd's API: it has no me
 func (m *model) judge(s *Snapshot, now time.Time) watchers.State {
 	next := watchers.State{Phase: watchers.Live}
 	why := ""
-	ok := false
+	ok, denied := false, false
 	for _, c := range m.conns {
-		ok = ok || c.ok
+		ok, denied = ok || c.ok, denied || c.denied
 		if why == "" && c.err != "" {
 			why = fmt.Sprintf("%s: %s", c.member.Endpoint, c.err)
 		}
@@ -162,6 +153,8 @@ func (m *model) judge(s *Snapshot, now time.Time) watchers.State {
 	switch {
 	case s.Kine:
 		next = watchers.State{Phase: watchers.Unsupported, Why: kine, Resource: "members"}
+	case !ok && denied:
+		next = watchers.State{Phase: watchers.Denied, Why: why, Verb: "read", Resource: "the status of etcd's members"}
 	case !ok && m.contact.IsZero():
 		next = watchers.State{Phase: watchers.Connecting, Why: why}
 	case !ok:

@@ -1,7 +1,7 @@
 // Package etcd is the read side of etcd: what its members say of themselves, and the keys they keep.
 //
 // A [Watcher] asks every member for its status once a second, side by side, over the member's own connection and with a deadline
-// of its own, and publishes immutable snapshots. Everything it asks is local to the member or a read: it never proposes a raft
+// of its own, reads its metrics every five seconds and looks at its certificates every ten minutes, and publishes immutable snapshots. Everything it asks is local to the member or a read: it never proposes a raft
 // entry (in particular it never calls Alarm, whose GET is a proposal: etcd server/etcdserver/v3_server.go), so the commit index
 // of an idle etcd does not move because somebody looks at it.
 package etcd
@@ -52,13 +52,17 @@ type timing struct {
 	poll, pollTimeout   time.Duration // of Status
 	probe, probeTimeout time.Duration // of the reads
 	list                time.Duration // between two looks at the member list
-	behind              time.Duration // how much later than the leader the others are asked; see model.lag
-	publish             time.Duration // between two snapshots, at least
+	// metrics is the time between two readings of a member's metrics, certs between two looks at its certificates, house between two
+	// looks at what changes slowly.
+	metrics, metricsTimeout, certs, house time.Duration
+	behind                                time.Duration // how much later than the leader the others are asked; see model.lag
+	publish                               time.Duration // between two snapshots, at least
 }
 
 var usual = timing{
 	poll: time.Second, pollTimeout: time.Second,
 	probe: 2 * time.Second, probeTimeout: 1500 * time.Millisecond,
+	metrics: 5 * time.Second, metricsTimeout: 3 * time.Second, certs: 10 * time.Minute, house: time.Minute,
 	list: 10 * time.Second, behind: 50 * time.Millisecond, publish: watchers.MinPublish,
 }
 
@@ -82,6 +86,7 @@ func newWatcher(g *run.Group, e *cluster.Etcd, t timing) *Watcher {
 	w.cur.Store(&Snapshot{At: now, State: watchers.State{Phase: watchers.Connecting, Since: now}})
 	w.adopt()
 	w.group.Go("etcd: snapshots", w.publish)
+	w.group.Go("etcd: compaction and our certificate", w.keepHouse)
 	return w
 }
 
@@ -117,6 +122,8 @@ func (w *Watcher) adopt() {
 		w.group.Go("etcd: status of "+m.Endpoint, func(ctx context.Context) { w.poll(ctx, c) })
 		w.group.Go("etcd: serializable reads of "+m.Endpoint, func(ctx context.Context) { w.probe(ctx, c, true) })
 		w.group.Go("etcd: linearizable reads of "+m.Endpoint, func(ctx context.Context) { w.probe(ctx, c, false) })
+		w.group.Go("etcd: metrics of "+m.Endpoint, func(ctx context.Context) { w.measure(ctx, c) })
+		w.group.Go("etcd: certificates of "+m.Endpoint, func(ctx context.Context) { w.lookAtCerts(ctx, c) })
 	}
 }
 
@@ -140,6 +147,7 @@ func (w *Watcher) publish(ctx context.Context) {
 		case <-w.dirty:
 		}
 		w.adopt()
+		w.model.noteMove(w.etcd.LastMove())
 		if s := w.model.snapshot(time.Now(), w.timing.probe+2*w.timing.probeTimeout); s != nil {
 			w.cur.Store(s)
 		}
