@@ -23,6 +23,9 @@ type fakeEtcd struct {
 	calls   []string // "etcd-1 /etcdserverpb.Maintenance/MoveLeader"
 	// onMove answers MoveLeader in the place of the default, which moves.
 	onMove func(ctx context.Context, target uint64) error
+	// snapshot is what a member sends; onChunk is called before each piece of it.
+	snapshot []byte
+	onChunk  func(ctx context.Context, sent int) error
 	// onDefragment answers Defragment after the size was changed.
 	onDefragment func(ctx context.Context) error
 	// cut names a method ("MemberAdd") whose caller loses its connection once it has been done.
@@ -192,4 +195,25 @@ func (m *fakeMember) Defragment(ctx context.Context, _ *pb.DefragmentRequest) (*
 		}
 	}
 	return &pb.DefragmentResponse{Header: m.header()}, nil
+}
+
+// Snapshot implements pb.MaintenanceServer as etcd does: pieces, what remains, and the checksum at the end.
+func (m *fakeMember) Snapshot(_ *pb.SnapshotRequest, stream pb.Maintenance_SnapshotServer) error {
+	f := m.cluster
+	f.mu.Lock()
+	data, on := f.snapshot, f.onChunk
+	f.mu.Unlock()
+	const piece = 4096
+	for sent := 0; sent < len(data); sent += piece {
+		if on != nil {
+			if err := on(stream.Context(), sent); err != nil {
+				return err
+			}
+		}
+		end := min(sent+piece, len(data))
+		if err := stream.Send(&pb.SnapshotResponse{Blob: data[sent:end], RemainingBytes: uint64(len(data) - end)}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

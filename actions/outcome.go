@@ -23,6 +23,11 @@ func (e unsentError) Unwrap() error { return e.error }
 
 func unsent(err error) error { return unsentError{err} }
 
+// settledError marks an error after which it is known that nothing has changed, whatever was sent.
+type settledError struct{ error }
+
+func (e settledError) Unwrap() error { return e.error }
+
 // verdict is what the error of Do says. Ambiguous: the change may have been made.
 type verdict struct {
 	status    Status
@@ -37,6 +42,7 @@ func judge(err error) verdict {
 		refusal  *Refusal
 		conflict *ConflictError
 		early    unsentError
+		settled  settledError
 	)
 	switch {
 	case errors.Is(err, cluster.ErrReadOnly):
@@ -49,6 +55,9 @@ func judge(err error) verdict {
 	sent := !errors.As(err, &early)
 	v := judgeAnswer(err)
 	v.message = strings.ReplaceAll(v.message, "\n", "; ") // several errors in one; lines beyond the first are for text to be copied
+	if errors.As(err, &settled) {
+		v.ambiguous = false
+	}
 	if !sent {
 		v.ambiguous = false
 		v.message += "; nothing was sent"

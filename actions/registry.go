@@ -6,6 +6,7 @@ func All() []Action {
 		deletePod(), scale(), restart(), cordon(), uncordon(),
 		moveLeader(), defragment(), promote(), removeMember(), updatePeers(),
 		defragmentAll(healthWait), compact(), recoverNospace(healthWait), disarm(), addLearner(),
+		saveSnapshot(),
 	}
 }
 

@@ -86,6 +86,17 @@ func Default() []Binding {
 	put(in(Users, "etcd users and roles",
 		Binding{Keys: keys("a"), Intent: UsersAsk, Help: "ask for them: raft proposals", Hint: true},
 	))
+	put(in(Backups, "Snapshots of etcd",
+		Binding{Keys: keys("s"), Intent: MembersSnapshot, Help: "save a new snapshot", Hint: true, Writes: true},
+		Binding{Keys: keys("d"), Intent: BackupsDrill, Help: "hold a restore drill", Hint: true},
+		Binding{Keys: keys("v"), Intent: BackupsVerify, Help: "verify checksum and pages", Hint: true},
+		Binding{Keys: keys("x"), Intent: BackupsGiveUp, Help: "give the drill up"},
+	))
+	put(in(Backup, "One snapshot",
+		Binding{Keys: keys("d"), Intent: BackupsDrill, Help: "hold a restore drill", Hint: true},
+		Binding{Keys: keys("v"), Intent: BackupsVerify, Help: "verify checksum and pages", Hint: true},
+		Binding{Keys: keys("x"), Intent: BackupsGiveUp, Help: "give the drill up", Hint: true},
+	))
 	put(in(Value, "Value of a key",
 		Binding{Keys: keys("x"), Intent: KeysReveal, Help: "reveal the next masked value for 30 s", Hint: true},
 		Binding{Keys: keys("H"), Intent: KeysHistory, Help: "the key's history", Hint: true},

@@ -22,6 +22,8 @@ const (
 	Leases     Scope = "leases"
 	Users      Scope = "users"
 	Checks     Scope = "consistency"
+	Backups    Scope = "backups" // the folder of snapshots
+	Backup     Scope = "backup"  // one snapshot
 	Placement  Scope = "placement"
 	Overview   Scope = "overview"
 	Scroll     Scope = "scroll" // moving in text
@@ -53,6 +55,8 @@ func Stacks() [][]Scope {
 		{Space, Table, Global},
 		{Leases, Table, Global},
 		{Users, Table, Global},
+		{Backups, Table, Global},
+		{Backup, Scroll, Global},
 		{Placement, Objects, Table, Global},
 		{Placement, Nodes, Objects, Table, Global},
 		{Placement, Pods, Objects, Table, Global},
@@ -143,6 +147,10 @@ const (
 	EtcdAddLearner    Intent = "etcd.add-learner"
 	MembersCheck      Intent = "members.consistency"
 	ChecksHash        Intent = "consistency.hash"
+	MembersSnapshot   Intent = "members.snapshot"
+	BackupsDrill      Intent = "backups.drill"
+	BackupsVerify     Intent = "backups.verify"
+	BackupsGiveUp     Intent = "backups.give-up"
 	KeysExpand        Intent = "keys.expand"
 	KeysCollapse      Intent = "keys.collapse"
 	KeysReveal        Intent = "keys.reveal"

@@ -14,6 +14,7 @@ import (
 	"fathom/theme"
 	"fathom/watchers"
 	"fathom/watchers/etcd"
+	"fathom/watchers/etcd/backup"
 	"fathom/watchers/etcd/check"
 )
 
@@ -24,6 +25,7 @@ type Env struct {
 	Etcd    *etcd.Watcher
 	Check   *check.Checker // nil without an etcd
 	Runner  *actions.Runner
+	Backups *backup.Folder // nil: nobody watches one
 	Theme   *theme.Theme
 	Group   *run.Group       // owns what panes start
 	Scans   *etcd.SpaceScans // of this session; the catalog makes it

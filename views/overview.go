@@ -73,6 +73,11 @@ func (p *overview) Sync() bool {
 			p.data.etcd, changed = s, true
 		}
 	}
+	if p.env.Backups != nil {
+		if s := p.env.Backups.Snapshot(); s != p.data.backups {
+			p.data.backups, changed = s, true
+		}
+	}
 	if changed {
 		p.layout()
 	}

@@ -7,6 +7,7 @@ import (
 	"fathom/ui/chart"
 	"fathom/watchers"
 	"fathom/watchers/etcd"
+	"fathom/watchers/etcd/backup"
 )
 
 // overviewData is everything the overview knows: immutable snapshots, any of which may be missing.
@@ -16,7 +17,8 @@ type overviewData struct {
 	pic       *watchers.DerivedSnapshot[watchers.Overview]
 	plane     *watchers.ControlPlaneSnapshot
 	health    watchers.Health
-	etcd      *etcd.Snapshot // nil: there is no etcd
+	etcd      *etcd.Snapshot   // nil: there is no etcd
+	backups   *backup.Snapshot // nil: nobody watches a folder
 }
 
 // overviewSection is one subject: the lines that are always there, and a list that is cut to the room there is.

@@ -15,7 +15,9 @@ import (
 
 // sections says what there is to see, in the order of importance. Its cost is bounded by watchers.TopN, not by the cluster.
 func (d *overviewData) sections(th *theme.Theme, now time.Time) []overviewSection {
-	out := []overviewSection{d.planeSection(now), d.etcdSection(now)}
+	etcd := d.etcdSection(now)
+	etcd.backups(d.backups, now)
+	out := []overviewSection{d.planeSection(now), etcd}
 	if !d.api {
 		return out
 	}

@@ -86,6 +86,7 @@ func screen(ctx context.Context, f *flags, connect cluster.Options, profiles net
 	}
 	defer stop()
 	env.Crashed = s.CrashHere
+	env.Backups = f.folder(env.Group, c)
 	env.Clipboard = !overSSH(os.Getenv)
 	cat := views.NewCatalog(env, f.namespace(c))
 	cat.Only(f.given())

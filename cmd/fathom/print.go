@@ -67,6 +67,7 @@ func printView(ctx context.Context, f *flags, line, filter string, format views.
 		return err
 	}
 	defer stop()
+	env.Backups = f.folder(env.Group, c)
 	cat := views.NewCatalog(env, f.namespace(c))
 	cat.Only(f.given())
 	ref, err := resolve(ctx, cat, line, f.namespace(c))

@@ -19,7 +19,7 @@ import (
 // openThrough opens the dashboard by way of a recorder.
 func openThrough(t *testing.T, rec *testcluster.Recorder, c *testcluster.Cluster, args string) *testcluster.Terminal {
 	t.Helper()
-	term := testcluster.NewTerminal(t, 140, 45, rec.Env(t, c))
+	term := testcluster.NewTerminal(t, 140, 45, append(rec.Env(t, c), "FATHOM_BACKUP_DIR="+t.TempDir()))
 	term.Line(testcluster.Binary(t, "fathom") + " " + args + "; echo exit=$?")
 	return term
 }
@@ -106,6 +106,7 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 		keymap.Workloads: {"deployments shop /frontend", "─ deployments shop", "▸ frontend"},
 		keymap.Nodes:     {"nodes -A", "─ nodes", "▸ "},
 		keymap.Members:   {"members /follower", "─ members", "▸ etcd-"},
+		keymap.Backups:   {"backups", "─ backups", "no snapshot is in the backup folder"},
 	}
 	left := map[string]actions.Action{}
 	for _, a := range actions.All() {

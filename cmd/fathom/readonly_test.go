@@ -238,6 +238,9 @@ func inputFor(t *testing.T, a actions.Action, target actions.Target) string {
 	if in, ok := inputs[a.ID]; ok {
 		return in
 	}
+	if a.ID == actions.IDSnapshot {
+		return filepath.Join(t.TempDir(), "snapshot.db")
+	}
 	n, err := strconv.Atoi(a.Input.Initial(target))
 	if err != nil {
 		t.Fatalf("%s asks for something this test does not know: %v", a.ID, err)

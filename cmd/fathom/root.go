@@ -20,20 +20,22 @@ var version = "dev"
 
 // flags are the flags of every command.
 type flags struct {
-	kube     *genericclioptions.ConfigFlags
-	etcd     cluster.EtcdOptions
-	noEtcd   bool
-	readOnly bool
-	allNS    bool
-	theme    string
-	ascii    bool
-	noColor  bool
-	mouse    bool
-	commands []string
-	fault    string
-	pprof    string
-	noSync   bool
-	log      io.Writer // set by options
+	kube      *genericclioptions.ConfigFlags
+	etcd      cluster.EtcdOptions
+	noEtcd    bool
+	readOnly  bool
+	allNS     bool
+	theme     string
+	ascii     bool
+	noColor   bool
+	mouse     bool
+	commands  []string
+	fault     string
+	pprof     string
+	noSync    bool
+	backupDir string
+	workDir   string
+	log       io.Writer // set by options
 }
 
 func newRoot() *cobra.Command {
@@ -66,6 +68,7 @@ It shows the truth, says how old it is, and never does more than it was asked.
 	p.StringSliceVar(&f.etcd.MetricsURLs, "etcd-metrics-urls", nil, "URLs of the metrics of etcd's members, separated by commas (default: what the manifests say, then the client URLs)")
 	p.StringVar(&f.etcd.HostRoot, "host-root", "/", "where the control-plane node's root is mounted; etcd is looked for beneath it")
 	p.BoolVar(&f.noEtcd, "no-etcd", false, "do not look for etcd")
+	p.StringVar(&f.backupDir, "backup-dir", os.Getenv("FATHOM_BACKUP_DIR"), "the folder that snapshots of etcd are kept in (also FATHOM_BACKUP_DIR)")
 	p.BoolVar(&f.readOnly, "read-only", false, "refuse every request that could change anything, in the transport")
 	p.BoolVarP(&f.allNS, "all-namespaces", "A", false, "start on all namespaces")
 	fl := root.Flags()
@@ -75,10 +78,11 @@ It shows the truth, says how old it is, and never does more than it was asked.
 	fl.BoolVar(&f.noColor, "no-color", false, "draw without colour (also NO_COLOR)")
 	fl.BoolVar(&f.mouse, "mouse", false, "take mouse clicks and the wheel (the terminal's own selection then needs Shift)")
 	fl.BoolVar(&f.noSync, "no-sync-output", false, "do not use synchronized output, for a terminal that does it badly (also FATHOM_NO_SYNC_OUTPUT=1)")
+	fl.StringVar(&f.workDir, "work-dir", "", "where restore drills of snapshots work (default: the folder for temporary files)")
 	fl.StringVar(&f.pprof, "pprof", "", "serve profiles of fathom itself on a loopback address, 127.0.0.1:PORT (also with --read-only: they read nothing else)")
 	fl.StringVar(&f.fault, "fault", "", "fail in this way, for tests")
 	_ = fl.MarkHidden("fault") // fails only for a flag that does not exist
-	root.AddCommand(newPrint(f), newDoctor(f), newVersion(), newKeys(), newJournal())
+	root.AddCommand(newPrint(f), newDoctor(f), newVersion(), newKeys(), newJournal(), newSnapshot(f), newSnapshotWorker())
 	for _, c := range root.Commands() {
 		c.SetFlagErrorFunc(root.FlagErrorFunc())
 	}
