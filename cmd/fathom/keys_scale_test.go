@@ -163,7 +163,7 @@ func (r *keysRun) open(command string) {
 	home := r.t.TempDir()
 	d := &dash{t: r.t}
 	term, err := pty.Start(testcluster.Binary(r.t, "fathom"), []string{"-c", command}, pty.Options{
-		Cols: 200, Rows: 60, Sync: true,
+		Cols: 116, Rows: 60, Sync: true,
 		Env: append(r.c.EtcdEnv(r.t), "HOME="+home, "XDG_STATE_HOME="+home, "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TERM=xterm-256color"),
 		Each: func(at time.Time, _ []byte, s *pty.Screen) {
 			if d.each != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
@@ -49,6 +50,8 @@ func (k *Keys) Children(ctx context.Context, prefix, after string, limit int) (L
 	s := scan{keys: k, prefix: prefix, at: prefix, limit: min(max(limit, 1), MaxPage), slots: make(chan struct{}, countsAtOnce)}
 	if after != "" {
 		s.at, s.memo = afterChild(prefix, after), k.memo(prefix)
+	} else if m := k.memo(prefix); m.first != "" && time.Since(m.at) < memoFresh {
+		s.seed, s.memo.ahead = &m, m.ahead
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	defer s.cancel()
@@ -79,6 +82,12 @@ type scan struct {
 	level  Level
 	found  []*Child
 	memo   levelMemo
+	seed   *levelMemo // the first key is known already; nil: it is not, or was taken
+
+	rest    rest   // after the last read
+	pending *Child // the last child, which was not counted yet
+	before  rest   // before that child
+	first   string // its first key
 
 	slots    chan struct{} // for counts
 	wait     sync.WaitGroup
@@ -101,7 +110,7 @@ func (s *scan) run(ctx context.Context) error {
 			return nil
 		}
 		page = min(page*4, s.limit-len(s.found)+1, MaxPage)
-		for _, key := range keys {
+		for i, key := range keys {
 			if len(s.found) == s.limit {
 				s.level.More = true
 				return nil
@@ -110,7 +119,7 @@ func (s *scan) run(ctx context.Context) error {
 			s.found = append(s.found, &c)
 			s.at = afterChild(s.prefix, c.Key)
 			if !c.Leaf {
-				s.count(ctx, &c)
+				s.counted(ctx, &c, key, i)
 				page = 1
 				break // the keys that follow are most likely within it
 			}
@@ -124,6 +133,10 @@ const manyKeys = 100_000
 
 // next finds the keys at or after s.at. While the level is large it looks near the last child first.
 func (s *scan) next(ctx context.Context, limit int) ([]string, error) {
+	if m := s.seed; m != nil {
+		s.seed, s.rest = nil, rest{m.ahead, m.revision, true}
+		return []string{m.first}, nil
+	}
 	large := s.memo.ahead > s.keys.many
 	if large && limit > 1 {
 		return s.nextNames(ctx, limit)
@@ -145,15 +158,49 @@ func (s *scan) next(ctx context.Context, limit int) ([]string, error) {
 		if whole {
 			s.memo.ahead = r.Count
 		}
-		if len(r.Kvs) > 0 {
+		if whole || len(r.Kvs) > 0 {
+			s.resolve(ctx, r, whole)
 			return names(r), nil
-		}
-		if whole {
-			break
 		}
 		s.at = string(end)
 	}
 	return nil, nil
+}
+
+// rest is how many keys there were from where a read began to the end of the level.
+type rest struct {
+	count, revision int64
+	known           bool
+}
+
+// counted sees to the number of keys of a child that was found as key i of a read. When the rest of the level is known before and after the
+// child, at the same revision, it is the difference, and the member need not walk over the child's keys again.
+func (s *scan) counted(ctx context.Context, c *Child, key string, i int) {
+	if !s.rest.known {
+		s.count(ctx, c)
+		return
+	}
+	s.pending, s.before = c, rest{s.rest.count - int64(i), s.rest.revision, true}
+	s.first = key
+}
+
+// resolve counts the child that waits for it, after the next read: whole, of all the rest of the level.
+func (s *scan) resolve(ctx context.Context, r *pb.RangeResponse, whole bool) {
+	revision := r.GetHeader().GetRevision()
+	if s.rest = (rest{}); whole {
+		s.rest = rest{r.Count, revision, true}
+	}
+	c := s.pending
+	if s.pending = nil; c == nil {
+		return
+	}
+	if !whole || revision != s.before.revision {
+		s.count(ctx, c)
+		return
+	}
+	c.Count = s.before.count - r.Count
+	// Who opens this child next does not make the member walk over it to find its first key.
+	s.keys.remember(c.Key, levelMemo{ahead: c.Count, first: s.first, revision: revision, at: time.Now()})
 }
 
 // near are the ends of narrow ranges in which the next child may be: among the names that share all but its last character, then those that
@@ -198,6 +245,7 @@ func (s *scan) nextNames(ctx context.Context, limit int) ([]string, error) {
 		}
 		done := step.took(len(found), first, last, r.Count, r.More, limit)
 		if s.memo.cut = step.cut; len(found) > 0 || done {
+			s.resolve(ctx, r, whole)
 			return found, nil
 		}
 		s.at = step.at
@@ -225,7 +273,14 @@ func names(r *pb.RangeResponse) []string {
 type levelMemo struct {
 	ahead int64 // keys that were left when the rest of the level was last looked at; 0: that was not done yet
 	cut   int   // see stride
+	// first is the first key of the level, of which ahead are all, at a revision that was the newest at a time; empty: not known.
+	first    string
+	revision int64
+	at       time.Time
 }
+
+// memoFresh is how long what is known of the beginning of a level is good enough to show: it was read with the level above.
+const memoFresh = time.Second
 
 // maxMemos bounds the levels that something is remembered of.
 const maxMemos = 256
