@@ -18,6 +18,9 @@ func drift(env *Env, d etcd.Decoded) string {
 	if rs == nil {
 		return ""
 	}
+	if d.Kind == "CustomResourceDefinition" && d.APIVersion == "apiextensions.k8s.io/v1beta1" {
+		return "" // so the API server writes them to this day, though it serves v1 only (kubernetes, pkg/controlplane/apiserver/apiextensions.go)
+	}
 	group, version := "", d.APIVersion
 	if i := strings.Index(d.APIVersion, "/"); i >= 0 {
 		group, version = d.APIVersion[:i], d.APIVersion[i+1:]

@@ -30,11 +30,11 @@ func historyColumns() []table.Column {
 	return []table.Column{
 		revRevision: {Title: "REVISION", Align: draw.Right},
 		revChange:   {Title: "CHANGE", Width: 7, Priority: 1},
-		revVersion:  {Title: "VERSION", Align: draw.Right, Priority: 4},
+		revVersion:  {Title: "VERSION", Align: draw.Right, Priority: 3},
 		revSize:     {Title: "SIZE", Align: draw.Right, Priority: 2},
 		revWhen:     {Title: "WRITTEN", Align: draw.Right, Priority: 2},
-		revWho:      {Title: "MANAGER", Flex: true, Min: 12, Priority: 1},
-		revStored:   {Title: "STORED AS", Max: 40, Priority: 3},
+		revWho:      {Title: "MANAGER", Flex: true, Min: 18, Priority: 1},
+		revStored:   {Title: "STORED AS", Max: 40, Priority: 4},
 		revLease:    {Title: "LEASE", Max: 16, Priority: 5},
 	}
 }
@@ -142,11 +142,11 @@ const (
 )
 
 // splitForPreview divides an area between a table and a comparison: side by side where it is wide, one above the other where it is high.
-// rows is how many lines the table wants. Without room for both the comparison has none.
-func splitForPreview(a draw.Area, rows int) (tableArea, preview draw.Rect, ok bool) {
+// rows is how many lines the table wants, percent its share of the width. Without room for both the comparison has none.
+func splitForPreview(a draw.Area, rows, percent int) (tableArea, preview draw.Rect, ok bool) {
 	w, h := a.W(), a.H()
 	if w >= previewWidth {
-		t := max(w*9/20, 64)
+		t := max(w*percent/100, 64)
 		return draw.Rect{W: t, H: h}, draw.Rect{X: t + 2, W: w - t - 3, H: h}, true
 	}
 	t := max(leastTable, min(rows, h/2))
@@ -178,7 +178,7 @@ func (p *history) Draw(a draw.Area, focused bool) {
 	} else {
 		body = a
 	}
-	t, v, ok := splitForPreview(body, len(p.revs)+1)
+	t, v, ok := splitForPreview(body, len(p.revs)+1, 45)
 	ok = ok && len(p.revs) > 0
 	if !ok {
 		t = draw.Rect{W: body.W(), H: body.H()}

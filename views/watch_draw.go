@@ -129,7 +129,7 @@ func (p *keyWatch) Draw(a draw.Area, focused bool) {
 	p.drawSummary(a)
 	p.tableY = 1
 	body := a.Sub(draw.Rect{Y: 1, W: a.W(), H: a.H() - 1})
-	t, v, ok := splitForPreview(body, max(len(p.rows)+1, body.H()/2))
+	t, v, ok := splitForPreview(body, max(len(p.rows)+1, body.H()/2), 58)
 	ok = ok && len(p.rows) > 0
 	if !ok {
 		t = draw.Rect{W: body.W(), H: body.H()}
