@@ -195,8 +195,8 @@ func (p *search) drawSyntax(a draw.Area) {
 	}
 	y := 3 + len(etcd.SearchSyntax)
 	for i, l := range []string{
-		"Every key of where to look is looked at, without its value, from a follower if there is one,",
-		fmt.Sprintf("in pages with rests between them. It ends at %s keys found. Esc stops it.", Count(etcd.MaxHits)),
+		"Each key there is looked at, without its value, from a follower if there",
+		fmt.Sprintf("is one, with rests. It ends at %s keys found. Esc stops it.", Count(etcd.MaxHits)),
 	} {
 		a.Text(1, y+i, theme.Dim, safe.String(l))
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"fathom/internal/safe"
 	"fathom/theme"
@@ -144,7 +145,7 @@ func (p *space) drawPlan(a draw.Area) {
 		"It reads from a follower if there is one, in small pages with rests,",
 		"at most 16 MiB a second and a third of the time. While the member is",
 		"slow it waits, and when that lasts it gives up. Esc stops it.",
-		fmt.Sprintf("For so many keys it takes %s or more.", took(etcd.LeastScan(p.plan.keys))),
+		fmt.Sprintf("For so many keys it takes %s or more.", took(max(time.Second, etcd.LeastScan(p.plan.keys)))),
 	} {
 		a.Text(1, 2+i, theme.Default, safe.String(l))
 	}

@@ -53,6 +53,10 @@ func testReadOnlyWalk(t *testing.T, c *testcluster.Cluster) {
 	}{
 		{"members", []string{"members", "etcd-1", "etcd-2", "etcd-3", "leader", "follower"}},
 		{"keys /registry", []string{"keys", "deployments"}},
+		{"search /registry/namespaces/ KUBE-", []string{"search", "/registry/namespaces/kube-system", "keys in"}},
+		{"space /registry/pods", []string{"space", "r scans them"}},
+		{"leases", []string{"leases", "etcd was asked about"}},
+		{"users", []string{"users", "raft proposal", "This fathom is read-only"}},
 		{"pods -A", []string{"pods", "all namespaces", "Running", "live"}},
 		{"nodes", []string{"nodes", "NotReady", "Ready"}},
 		{"placement", []string{"placement", "eu-central-1a"}},

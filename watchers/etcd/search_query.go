@@ -33,9 +33,9 @@ var SearchSyntax = [][2]string{
 	{"web", `keys that contain "web", ignoring case`},
 	{"/registry/pods/", "keys that begin with it"},
 	{"/registry/pods/ web", "of these, the ones that contain \"web\""},
-	{`/registry/pods/ ~ web-\d+$`, "of these, the ones that match a regular expression (RE2)"},
-	{"/registry/a../registry/d", "keys from one (included) to another (excluded); either may be left out"},
-	{`"/with a blank/" web`, "quoted as in Go, for blanks and for bytes that cannot be typed"},
+	{`/registry/pods/ ~ web-\d+$`, "of these, what a regular expression matches"},
+	{"/registry/a../registry/d", "from one key on, up to another"},
+	{`"/with a blank/" web`, "quoted as in Go: blanks, any bytes"},
 }
 
 // ParseSearch parses a query. The error says what is wrong with it and what would be right.
