@@ -105,7 +105,9 @@ func short(d time.Duration) string {
 // follow keeps the time of the leader, how often it changed, and the timeline. m.mu is held.
 func (m *model) follow(q *Quorum, now time.Time) {
 	last := len(m.line) - 1
+	again := last >= 0 && m.line[last].Leader == 0
 	switch {
+	case q.Leader == 0 && (q.Has || q.Reachable == 0): // who leads is not known from here: that is not to say that nobody does
 	case q.Leader == 0:
 		if m.gap.IsZero() {
 			m.gap = now
@@ -120,14 +122,14 @@ func (m *model) follow(q *Quorum, now time.Time) {
 		if last >= 0 {
 			m.line[last].Term, m.named = q.Term, nil
 		}
-	case q.Leader != m.lead.id || q.Term > m.lead.term:
+	case q.Leader != m.lead.id || q.Term > m.lead.term || again:
 		entry := Leadership{At: now, Term: q.Term, Leader: q.Leader, From: m.lead.id, First: last < 0}
 		if !m.gap.IsZero() && last >= 0 {
 			entry.Without = now.Sub(m.gap)
 		}
 		m.enter(entry)
 		changes := m.lead.changes
-		if m.lead.id != 0 {
+		if m.lead.id != 0 && (q.Leader != m.lead.id || q.Term > m.lead.term) {
 			changes++
 		}
 		m.lead = leadership{q.Leader, q.Term, now, changes}

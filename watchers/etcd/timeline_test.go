@@ -78,6 +78,35 @@ func TestTimelineWithoutLeader(t *testing.T) {
 	}
 }
 
+// That we reach nobody says nothing of who leads.
+func TestTimelineWhileNobodyIsReached(t *testing.T) {
+	f := newFacts(t, 3)
+	f.all(0, 1, 4)
+	for id, c := range f.conns {
+		f.failed(c, ms(1000+int(id)), "no route to host", false)
+	}
+	for at := 2000; at <= 20_000; at += 1000 {
+		f.at(ms(at))
+	}
+	if s := f.all(21_000, 1, 4); len(s.Timeline) != 1 || s.Quorum.Changes != 0 {
+		t.Errorf("%d changes: %+v", s.Quorum.Changes, s.Timeline)
+	}
+}
+
+// A leader that was lost to those whom we reach, and is there again in the same term.
+func TestTimelineOfTheSameLeaderAgain(t *testing.T) {
+	f := newFacts(t, 3)
+	f.all(0, 1, 4)
+	f.failed(f.conns[1], ms(1001), "no route to host", false)
+	for at := 1000; at <= 8000; at += 1000 {
+		f.all(at, 0, 4, 1)
+	}
+	s := f.all(9000, 1, 4)
+	if got := f.last(s); len(s.Timeline) != 3 || got.Leader != 1 || got.From != 1 || s.Quorum.Changes != 0 {
+		t.Errorf("%d changes: %+v", s.Quorum.Changes, s.Timeline)
+	}
+}
+
 func TestTimelineOfAMove(t *testing.T) {
 	f := newFacts(t, 3)
 	f.all(0, 1, 4)
