@@ -185,17 +185,19 @@ func (p *members) drawFindings(a draw.Area, now time.Time) {
 		if f.Next == "" || spare == 0 {
 			continue
 		}
-		for j, l := range wrapWords(f.Next, a.W()-9) {
-			if spare == 0 || j == 2 {
-				break
-			}
+		rows := wrapWords(f.Next, a.W()-10)
+		n := min(len(rows), spare, 3)
+		for j, l := range rows[:n] {
 			if j == 0 {
 				a.Text(4, y, theme.Key, safe.Lit("do:"))
 			}
-			a.Text(8, y, theme.Default, l)
+			x := a.Text(8, y, theme.Default, l)
+			if j == n-1 && n < len(rows) {
+				a.Text(x, y, theme.Dim, safe.String(string(g.Ellipsis)))
+			}
 			y++
-			spare--
 		}
+		spare -= n
 	}
 }
 

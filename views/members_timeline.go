@@ -20,7 +20,7 @@ func (p *members) drawTimeline(a draw.Area, now time.Time, from int) {
 	title := safe.Lit("terms and leaders")
 	right := safe.Text{}
 	if n > 1 {
-		right = safe.Sprintf("%d changes seen", n-1)
+		right = safe.Sprintf("changes seen: %d", n-1)
 	}
 	rule(a, p.env.Theme, 0, title, right)
 	body := a.Sub(draw.Rect{Y: 1, W: a.W(), H: a.H() - 1})

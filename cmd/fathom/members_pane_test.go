@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -26,6 +27,29 @@ type finding struct {
 	Unknown  []string `json:"unknown"`
 }
 
+// write puts a key five times a second until the test ends.
+func write(t *testing.T, c *testcluster.Cluster) {
+	cli := etcdClient(t, c)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				put, stop := context.WithTimeout(ctx, time.Second)
+				_, _ = cli.Put(put, "/beat", time.Now().String()) // it fails while there is no leader
+				stop()
+			}
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
 // The Raft pane on a real cluster of three: what it says while all is well, why there was an election once the leader was killed, and
 // what to do about it.
 func TestIntegrationMembersPane(t *testing.T) {
@@ -36,6 +60,7 @@ func TestIntegrationMembersPane(t *testing.T) {
 		term.Line(testcluster.Binary(t, "fathom") + " " + args + "; echo exit=$?")
 		return term
 	}
+	write(t, c) // without writes there is no fsync to measure
 	small, wide := open(80, 24, "-c members"), open(200, 60, "-c members --ascii")
 
 	s := small.WaitFor("quorum 3/3", "3 voting members, quorum 2, may lose 1", "etcd-1", "etcd-2", "etcd-3", "leader", "database", "if it goes:")
