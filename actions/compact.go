@@ -17,7 +17,7 @@ import (
 // compactTimeout is for a physical compaction, which answers when the old revisions are deleted: a million of them take seconds.
 const compactTimeout = 5 * time.Minute
 
-// keepRevisions is how many revisions the suggestion leaves.
+// keepRevisions is how many revisions the suggestion leaves; of fewer than twice as many, half of them.
 const keepRevisions = 1000
 
 // detailRevision is the key of Target.Detail with the newest revision the screen has seen, in decimal.
@@ -31,7 +31,7 @@ func compact() Action {
 			Prompt: "Delete the history before which revision",
 			Initial: func(t Target) string {
 				rev, _ := strconv.ParseInt(t.Detail[detailRevision], 10, 64)
-				return strconv.FormatInt(max(1, rev-keepRevisions), 10)
+				return strconv.FormatInt(max(1, rev-min(keepRevisions, rev/2)), 10)
 			},
 			Check: func(_ Target, s string) error {
 				_, err := parseRevision(s)

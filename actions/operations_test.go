@@ -3,12 +3,14 @@ package actions
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -169,7 +171,7 @@ func TestRecoveryThatFreesNothing(t *testing.T) {
 	etcd.nospace(1)
 	etcd.members[0].use = 199 << 20
 	r := newRig(t, servers{etcd: etcd})
-	wantContains(t, r.preview("etcd.recover-nospace", "", etcd.clusterTarget()), "Nearly all of it is in use", "the only member")
+	wantContains(t, r.preview("etcd.recover-nospace", "", etcd.clusterTarget()), "is not known before", "the only member")
 	o := r.act("etcd.recover-nospace", "", etcd.clusterTarget())
 	if o.Status != Refused || !strings.Contains(o.Message, "the cause still holds") || len(etcd.alarms) != 1 {
 		t.Fatalf("outcome %+v", o)
@@ -350,6 +352,17 @@ func TestCutConnections(t *testing.T) {
 				t.Errorf("sent %v", m)
 			}
 		})
+	}
+}
+
+// etcd says with a code that usually means a lost connection that it does not change the membership now: that is an answer.
+func TestUnhealthyIsAnAnswer(t *testing.T) {
+	v := judge(fmt.Errorf("add: %w", reconfiguration(rpctypes.ErrGRPCUnhealthy)))
+	if v.ambiguous || v.status != Failed || !strings.Contains(v.message, "5 seconds") {
+		t.Errorf("%+v", v)
+	}
+	if v := judge(fmt.Errorf("add: %w", reconfiguration(rpctypes.ErrGRPCTimeout))); !v.ambiguous {
+		t.Errorf("a time-out inside etcd: %+v", v)
 	}
 }
 

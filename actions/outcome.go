@@ -130,7 +130,8 @@ func judgeEtcd(err error, code codes.Code) verdict {
 	case codes.PermissionDenied, codes.Unauthenticated:
 		v.status, v.message = Denied, "etcd does not allow it: "+err.Error()
 	case codes.DeadlineExceeded, codes.Unavailable, codes.Canceled, codes.Unknown, codes.Internal, codes.Aborted:
-		v.ambiguous = !strings.Contains(err.Error(), "while dialing") // gRPC's words for: there never was a connection
+		// Not ambiguous: there never was a connection, in gRPC's words, or etcd said no before it proposed anything.
+		v.ambiguous = !strings.Contains(err.Error(), "while dialing") && !errors.Is(err, rpctypes.ErrUnhealthy) && !errors.Is(err, rpctypes.ErrNotCapable)
 	}
 	return v
 }

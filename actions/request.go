@@ -92,7 +92,7 @@ func where(c *cluster.Cluster) string {
 	switch {
 	case id.Context != "" && id.Cluster != "":
 		return fmt.Sprintf("On cluster %s (context %s, as %s)", id.Cluster, id.Context, id.who())
-	case id.Server != "":
+	case id.Server != "" && c.Kube() != nil:
 		return fmt.Sprintf("On cluster %s (as %s)", id.Server, id.who())
 	default:
 		return fmt.Sprintf("On the etcd cluster at %s", id.Etcd)

@@ -202,15 +202,15 @@ func testOperationKeys(t *testing.T, n int) {
 
 	// c: compaction, by the revision that is suggested.
 	term.Type("c")
-	x.input("before which revision", "1200")
+	x.input("before which revision", "35")
 	x.typed("etcd")
 	testcluster.Eventually(t, 30*time.Second, "the history to be compacted", func() error {
-		if _, err := x.cli.Get(t.Context(), "/fill/000", clientv3.WithRev(1100)); !errors.Is(err, rpctypes.ErrCompacted) {
-			return fmt.Errorf("reading revision 1100: %v", err)
+		if _, err := x.cli.Get(t.Context(), "/fill/000", clientv3.WithRev(30)); !errors.Is(err, rpctypes.ErrCompacted) {
+			return fmt.Errorf("reading revision 30: %v", err)
 		}
 		return nil
 	})
-	term.WaitFor("the history before revision 1200 is deleted")
+	term.WaitFor("the history before revision 35 is deleted")
 
 	// f: one member.
 	follower := x.find(func(m *pb.Member) bool { return m.Name != to })
