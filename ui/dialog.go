@@ -45,11 +45,11 @@ type dialog struct {
 	drawn    time.Time
 	cursorX  int
 	cursorY  int
-	top      int // the first line of the text that is drawn
-	page     int // how many were drawn last
-	lines    int // how many there were
+	top      int  // the first line of the text that is drawn
+	page     int  // how many were drawn last
+	lines    int  // how many there were
+	follow   bool // the text moves with the steps, until somebody scrolls
 
-	began    time.Time // when it was asked for
 	progress actions.Progress
 	stopping bool
 	outs     []actions.Outcome
@@ -127,6 +127,7 @@ func (m *Model) outcome(d *dialog, outs []actions.Outcome) {
 	}
 	d.sync()
 	d.outs, d.stage, d.top, d.drawn = outs, ended, 0, time.Time{}
+	d.follow = d.paper() == "" // which is read from its beginning
 	hidden := m.overlay != overlay(d)
 	if !d.stays() {
 		m.forget(d)
@@ -255,6 +256,10 @@ func (d *dialog) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
 func (d *dialog) scroll(in keymap.Intent) bool {
 	last := max(0, d.lines-d.page)
 	switch in {
+	case keymap.DialogUp, keymap.DialogDown, keymap.DialogPageUp, keymap.DialogPageDown:
+		d.follow = false
+	}
+	switch in {
 	case keymap.DialogUp:
 		d.top = max(0, d.top-1)
 	case keymap.DialogDown:
@@ -352,7 +357,7 @@ func (d *dialog) paper() string {
 }
 
 func (d *dialog) run(m *Model, override string) tea.Cmd {
-	d.stage, d.began, d.top = running, m.o.Now(), 0
+	d.stage, d.follow = running, true
 	value, seq, run := d.c.Value, d.seq, d.c.Run
 	return func() tea.Msg {
 		out := run(value, override)

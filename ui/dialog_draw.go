@@ -19,6 +19,7 @@ type line struct {
 	glyph rune // in front of it, when there is one
 	field bool // the input stands here
 	gauge *chart.Gauge
+	now   bool // the step that is under way
 }
 
 // head says on what it is done.
@@ -33,11 +34,7 @@ func (d *dialog) head() []line {
 			ls = append(ls, line{text: safe.Sprintf("and %d more", len(d.c.Targets)-most), style: theme.Strong})
 			break
 		}
-		name := t.Name
-		if t.Namespace != "" {
-			name = t.Namespace + "/" + name
-		}
-		ls = append(ls, line{text: safe.Sprintf("%s %s", t.Kind, name), style: theme.Strong})
+		ls = append(ls, line{text: safe.String(t.String()), style: theme.Strong})
 	}
 	return append(ls, line{})
 }
@@ -112,7 +109,9 @@ func (d *dialog) steps(m *Model, width int) []line {
 		case s.Phase == actions.Waiting:
 			ls = append(ls, bullet(g.Pending, theme.Dim, wrap(s.Title, width-indent, theme.Dim))...)
 		case s.Phase == actions.Running:
-			ls = append(ls, bullet(g.Cursor, theme.Strong, wrap(s.Title, width-indent, theme.Strong))...)
+			at := bullet(g.Cursor, theme.Strong, wrap(s.Title, width-indent, theme.Strong))
+			at[0].now = true
+			ls = append(ls, at...)
 			ls = append(ls, bullet(' ', theme.Default, elapsed(m.o.Now(), s))...)
 		case s.Status == actions.Done:
 			ls = append(ls, bullet(g.Good, theme.Good, wrap(fmt.Sprintf("%s (%s)", firstLine(s.Message), took(s.Took)), width-indent, theme.Default))...)
@@ -238,6 +237,9 @@ func (d *dialog) draw(m *Model, a draw.Area) {
 	}
 	room := max(0, h-4-len(foot))
 	d.lines, d.page = len(body), room
+	if d.follow {
+		d.top = newest(body) + 3 - room // the step that is under way, and what is left to say of it
+	}
 	d.top = max(0, min(d.top, d.lines-d.page))
 	in := box.Box([]draw.Span{{Text: title, Style: style}}, d.more(), true, m.o.Theme)
 	body = body[d.top:min(len(body), d.top+room)]
@@ -260,6 +262,16 @@ func (d *dialog) draw(m *Model, a draw.Area) {
 		d.cursorX, d.cursorY = x+end-back(d), y+field+2
 	}
 	d.buttons(in.Sub(draw.Rect{X: 1, Y: in.H() - 1, W: in.W() - 2, H: 1}))
+}
+
+// newest is the place of the step that is under way; when there is none, the end.
+func newest(body []line) int {
+	for i, l := range body {
+		if l.now {
+			return i
+		}
+	}
+	return len(body)
 }
 
 // back is how far the cursor of the field is from its end, in characters.

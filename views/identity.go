@@ -84,7 +84,10 @@ func (c *Catalog) Confirm(a ActMsg) Confirmation {
 	id := c.env.Cluster.Identity()
 	where := safe.Sprintf("cluster %s, context %s, as %s", id.Cluster, id.Context, id.User)
 	if a.Action.Permission == nil { // on etcd
-		where = safe.Sprintf("etcd of cluster %s, through %s", firstOf(id.Cluster, "unknown"), a.Targets[0].Endpoint)
+		where = safe.Sprintf("etcd, through %s", a.Targets[0].Endpoint)
+		if id.Cluster != "" {
+			where = safe.Sprintf("etcd of cluster %s, through %s", id.Cluster, a.Targets[0].Endpoint)
+		}
 	}
 	var running atomic.Pointer[actions.Confirmation]
 	var stopped atomic.Bool

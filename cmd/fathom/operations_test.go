@@ -40,7 +40,6 @@ func openMembers(t *testing.T, w, h int, args ...string) *hand {
 	t.Helper()
 	c := testcluster.Start(t, append([]string{"--etcd-only"}, args...)...)
 	env := slices.DeleteFunc(c.Env(t), func(kv string) bool { return strings.HasPrefix(kv, "KUBECONFIG=") })
-	env = append(env, "KUBECONFIG=/nonexistent")
 	term := testcluster.NewTerminal(t, w, h, env)
 	x := &hand{t: t, c: c, term: term, cli: etcdClient(t, c), env: env}
 	term.Line(testcluster.Binary(t, "fathom") + " -c members; echo exit=$?")
@@ -199,6 +198,7 @@ func testOperationKeys(t *testing.T, n int) {
 		return nil
 	})
 	term.Keys("Escape")
+	term.WaitGone("/" + to) // a key within 50 ms of Escape would be Alt with that key
 
 	// c: compaction, by the revision that is suggested.
 	term.Type("c")
