@@ -99,7 +99,7 @@ func doAddLearner(ctx context.Context, c *cluster.Cluster, r Request) (string, e
 // added says how to go on.
 func (q *quorum) added(name string, id uint64, urls []string) string {
 	return fmt.Sprintf("%s was added as learner %x; it has not been started yet\n", name, id) +
-		"Start it on its host, with an empty data folder; TLS files and folders are named as kubeadm does: take those of the other members.\n" +
+		"# To start it on its host, with an empty data folder. Folders and TLS files are\n# named as kubeadm does: take those that the other members have.\n" +
 		q.commandLine(name, id, urls)
 }
 

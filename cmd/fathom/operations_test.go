@@ -305,14 +305,7 @@ func commandOnScreen(t *testing.T, s string) string {
 	var rows []string
 	in := false
 	for _, l := range strings.Split(s, "\n") {
-		_, l, _ = strings.Cut(l, "│")
-		if i := strings.LastIndex(l, "│"); i >= 0 {
-			l = l[:i]
-		}
-		if i := strings.LastIndex(l, "│"); i >= 0 { // the border of the pane beneath
-			l = l[i+len("│"):]
-		}
-		l = strings.Trim(l, " │")
+		l = strings.Trim(l, " │") // of the dialog and of the pane beneath
 		if strings.HasPrefix(l, "etcd --name=") {
 			in = true
 		}
