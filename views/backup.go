@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -25,13 +26,14 @@ type backupReport struct {
 	row   *backup.Row // nil: it is not in the folder (any more)
 	view  *text.View
 	leave func()
+	w     int // cells that lines are broken at
 }
 
 func newBackup(env *Env, r Ref) (Pane, error) {
 	if env.Backups == nil || r.Object.Key == "" {
 		return nil, errors.New("no snapshot was named; choose one under :backups")
 	}
-	p := &backupReport{env: env, ref: r, view: text.NewView(env.Theme)}
+	p := &backupReport{env: env, ref: r, view: text.NewView(env.Theme), w: 78}
 	p.view.SetWrap(true)
 	p.view.SetEmpty(safe.Lit("this snapshot is not in the folder any more"))
 	return p, nil
@@ -77,7 +79,7 @@ func (p *backupReport) lines() [][]draw.Span {
 	field("Saved", "%s", r.Modified.Local().Format(time.RFC1123))
 	field("Size", "%s (%d bytes), mode %s", Bytes(r.Size), r.Size, r.Mode.Perm())
 	if open := r.Mode.Perm() & 0o077; open != 0 {
-		field("", "%c others on this machine may read it, and every Secret in it: chmod 600", g.Warn)
+		line(draw.Span{Text: safe.Sprintf("%11s%c others on this machine may read it, and every Secret in it", "", g.Warn), Style: theme.Warn})
 	}
 	st := stateOf(g, r, p.env.Now())
 	line(draw.Span{Text: safe.String(fmt.Sprintf("%-10s", "State:")), Style: theme.Key}, draw.Span{Text: safe.String(fmt.Sprintf(" %c %s", st.glyph, st.word)), Style: st.style})
@@ -90,7 +92,7 @@ func (p *backupReport) lines() [][]draw.Span {
 	}
 	switch {
 	case in != nil:
-		field("Revision", "%d, history since %d", in.Revision, in.CompactRevision)
+		field("Revision", "%d, history since %d", in.At(), in.CompactRevision)
 		field("Keys", "%d (%d revisions stored)", in.Keys, in.Revisions)
 		field("Hash", "%08x, HashKV %08x", in.Hash, in.HashKV)
 		field("Storage", "%s", firstOf(in.StorageVersion, "from before etcd 3.6"))
@@ -106,47 +108,83 @@ func (p *backupReport) lines() [][]draw.Span {
 
 // jobLines are about the last verification or drill.
 func (p *backupReport) jobLines() [][]draw.Span {
-	say := func(style theme.Style, format string, args ...any) []draw.Span {
-		return []draw.Span{{Text: safe.String(fmt.Sprintf(format, args...)), Style: style}}
+	var out [][]draw.Span
+	say := func(style theme.Style, format string, args ...any) {
+		for _, l := range words(fmt.Sprintf(format, args...), p.w) {
+			out = append(out, []draw.Span{{Text: safe.String(l), Style: style}})
+		}
 	}
 	j := p.row.Job
 	switch {
 	case j == nil && p.row.Part:
-		return [][]draw.Span{say(theme.Dim, "It gets its name when it is whole, and is removed by the next save of that name when nobody writes it.")}
+		say(theme.Dim, "It gets its name when it is whole, and is removed by the next save of that name when nobody writes it.")
 	case j == nil:
-		return [][]draw.Span{
-			say(theme.Dim, "It was not looked at since fathom began. v verifies its checksum and every page."),
-			say(theme.Dim, "d holds a drill: it is restored into a scratch folder, a member is started on it that only fathom can talk to, and what"),
-			say(theme.Dim, "that serves is compared with the file and with the live cluster. Nothing in the cluster changes; the scratch folder goes."),
-		}
+		say(theme.Dim, "It was not looked at since fathom began. v verifies its checksum and every page.")
+		say(theme.Dim, "d holds a drill: it is restored into a scratch folder, a member is started on it that only fathom can talk to, and what that serves is compared with the file and with the live cluster. Nothing in the cluster changes; the scratch folder goes.")
 	case j.Ended.IsZero():
-		return [][]draw.Span{say(theme.Info, "The %s is running since %s; x gives it up.", j.Kind, j.Began.Local().Format("15:04:05"))}
+		say(theme.Info, "The %s is running since %s; x gives it up.", j.Kind, j.Began.Local().Format("15:04:05"))
 	case j.Err != "":
-		return [][]draw.Span{say(theme.Bad, "The %s came to no end: %s", j.Kind, j.Err)}
+		say(theme.Bad, "The %s came to no end: %s", j.Kind, j.Err)
 	case j.Status != nil && j.Status.Bad():
-		return [][]draw.Span{say(theme.Bad, "Verified at %s: it is not to be relied on.", j.Ended.Local().Format("15:04:05")), say(theme.Bad, "%s", j.Status.Problem)}
+		say(theme.Bad, "Verified at %s: it is not to be relied on.", j.Ended.Local().Format("15:04:05"))
+		say(theme.Bad, "%s", j.Status.Problem)
 	case j.Status != nil:
-		return [][]draw.Span{
-			say(theme.Good, "Verified at %s: its contents are what its SHA-256 says, and every page is sound.", j.Ended.Local().Format("15:04:05")),
-			say(theme.Dim, "SHA-256 %s", j.Status.SHA256),
-			say(theme.Dim, "Whether it can be restored only a drill shows: d."),
+		say(theme.Good, "Verified at %s: its contents are what its SHA-256 says, and every page is sound.", j.Ended.Local().Format("15:04:05"))
+		say(theme.Dim, "SHA-256 %s", j.Status.SHA256)
+		say(theme.Dim, "Whether it can be restored only a drill shows: d.")
+	case j.Report != nil:
+		verdict := theme.Good
+		if j.Report.Verdict != backup.Passed {
+			verdict = theme.Bad
 		}
-	case j.Report == nil:
-		return nil
-	}
-	verdict := theme.Good
-	if j.Report.Verdict != backup.Passed {
-		verdict = theme.Bad
-	}
-	out := [][]draw.Span{say(verdict|theme.Bold, "%s", DrillVerdict(*j.Report)), nil}
-	for _, c := range j.Report.Checks {
-		style := checkStyle(c.Verdict)
-		out = append(out, []draw.Span{
-			{Text: safe.String(fmt.Sprintf("%c %-7s ", p.env.Theme.StateGlyph(style), c.Verdict)), Style: style},
-			{Text: safe.String(fmt.Sprintf("%-13s", c.Name)), Style: theme.Key}, {Text: safe.String(c.Text)},
-		})
+		say(verdict|theme.Bold, "%s", DrillVerdict(*j.Report))
+		out = append(out, nil)
+		for _, c := range j.Report.Checks {
+			out = append(out, p.checkLines(c)...)
+		}
 	}
 	return out
+}
+
+// checkLines are those of one check: verdict, name, and the sentence in a column of its own.
+func (p *backupReport) checkLines(c backup.Check) (out [][]draw.Span) {
+	style := checkStyle(c.Verdict)
+	head := []draw.Span{
+		{Text: safe.String(fmt.Sprintf("%c %-8s", p.env.Theme.StateGlyph(style), c.Verdict)), Style: style},
+		{Text: safe.String(fmt.Sprintf("%-13s", c.Name)), Style: theme.Key},
+	}
+	const indent = 2 + 8 + 13
+	for i, l := range words(c.Text, p.w-indent) {
+		if i > 0 {
+			head = []draw.Span{{Text: safe.Sprintf("%23s", "")}}
+		}
+		out = append(out, append(head, draw.Span{Text: safe.String(l)}))
+	}
+	return out
+}
+
+// words breaks a sentence at its spaces into lines of at most w characters; a longer word is cut where it must be.
+func words(s string, w int) []string {
+	w = max(w, 10)
+	var out []string
+	cur := ""
+	for _, word := range strings.Fields(s) {
+		for len(word) > w {
+			if cur != "" {
+				out, cur = append(out, cur), ""
+			}
+			out, word = append(out, word[:w]), word[w:]
+		}
+		switch {
+		case cur == "":
+			cur = word
+		case len(cur)+1+len(word) > w:
+			out, cur = append(out, cur), word
+		default:
+			cur += " " + word
+		}
+	}
+	return append(out, cur)
 }
 
 func checkStyle(v backup.Verdict) theme.Style {
@@ -192,6 +230,10 @@ func (p *backupReport) Ticks() bool { return true }
 // Draw implements Pane.
 func (p *backupReport) Draw(a draw.Area, focused bool) {
 	h := a.H()
+	if w := a.W() - 2; w != p.w && p.row != nil { // a few dozen lines, and seldom
+		p.w = w
+		p.view.SetLines(p.lines())
+	}
 	if p.row != nil && p.row.Job != nil && p.row.Job.Ended.IsZero() && h > 4 {
 		h--
 		drawJob(a.Sub(draw.Rect{X: 1, Y: h, W: a.W() - 2, H: 1}), p.env.Theme, p.row.Job)

@@ -15,7 +15,7 @@ import (
 )
 
 var backupColumns = []table.Column{
-	{Title: "NAME", Flex: true, Min: 20, Max: 70}, {Title: "AGE", Align: draw.Right}, {Title: "SIZE", Align: draw.Right},
+	{Title: "NAME", Flex: true, Min: 25, Max: 70}, {Title: "AGE", Align: draw.Right}, {Title: "SIZE", Align: draw.Right},
 	{Title: "REVISION", Align: draw.Right, Priority: 2}, {Title: "STORAGE", Priority: 4}, {Title: "SAVED", Priority: 3},
 	{Title: "STATE", Min: 16, Priority: 0},
 }
