@@ -50,7 +50,7 @@ type Target struct {
 	Kind            string // "Pod", "Node", "Deployment", "Member", "Etcd"
 	Group           string // API group, empty for core and for etcd
 	Version         string // "v1"; empty for etcd
-	Resource        string // plural, "pods"; "members" for etcd
+	Resource        string // plural, "pods"; "members", "keys", "leases" for etcd
 	Namespace, Name string
 	UID             string // metadata.uid; empty for Kind "Member"
 	// ResourceVersion the row had. It goes into the journal; it is not a precondition, because every status update of a
@@ -85,6 +85,8 @@ type Input struct {
 	Prompt  string
 	Initial func(Target) string
 	Check   func(Target, string) error // nil error: acceptable
+	Exact   bool                       // taken as it is typed, with the blanks around it
+	Hidden  bool                       // it may be secret or large: the journal has its size and hash only
 }
 
 // Permission is what the API server must allow (SelfSubjectAccessReview).
@@ -104,11 +106,13 @@ type Request struct {
 
 // Action is one mutation.
 type Action struct {
-	ID         string   // also the intent the keymap binds: "pods.delete"
-	Title      string   // in the imperative: "Delete pod"
-	Verb       string   // of the audit event: "delete", "patch"; for etcd the RPC's name in lower case
-	Resources  []string // the plural resources it applies to; "members" for etcd
-	Risk       Risk
+	ID        string   // also the intent the keymap binds: "pods.delete"
+	Title     string   // in the imperative: "Delete pod"
+	Verb      string   // of the audit event: "delete", "patch"; for etcd the RPC's name in lower case
+	Resources []string // the plural resources it applies to; "members", "keys", "leases" for etcd
+	Risk      Risk
+	// RiskOf raises Risk for some targets; nil: it is the same for all. See [Runner.Risk].
+	RiskOf     func(c *cluster.Cluster, t Target) Risk
 	Permission func(Target) []Permission // nil for etcd, which has no such question
 	Input      *Input                    // nil: nothing is asked
 	// Preview says in full sentences what will happen; it may read, never write. The lines are untrusted text. A *Refusal

@@ -35,6 +35,7 @@ type fakeEtcd struct {
 	alarms    []*pb.AlarmMember
 	keys      map[string]string
 	quota     int64
+	kv        fakeKV // the same on all members
 }
 
 type fakeMember struct {
@@ -76,6 +77,7 @@ func newFakeEtcd(t *testing.T, n int) *fakeEtcd {
 		pb.RegisterClusterServer(m.server, m)
 		pb.RegisterKVServer(m.server, m)
 		pb.RegisterWatchServer(m.server, m)
+		pb.RegisterLeaseServer(m.server, &f.kv)
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
@@ -117,7 +119,7 @@ func (f *fakeEtcd) mutations() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(f.calls), func(c string) bool {
-		return slices.Contains([]string{"Maintenance/Status", "Cluster/MemberList", "KV/Range", "Watch/Watch"}, c[slices.Index([]byte(c), '.')+1:])
+		return slices.Contains([]string{"Maintenance/Status", "Cluster/MemberList", "KV/Range", "Watch/Watch", "Lease/LeaseTimeToLive"}, c[slices.Index([]byte(c), '.')+1:])
 	})
 }
 

@@ -72,8 +72,11 @@ func (m *fakeMember) Compact(_ context.Context, req *pb.CompactionRequest) (*pb.
 	return &pb.CompactionResponse{Header: m.header()}, nil
 }
 
-func (m *fakeMember) Range(_ context.Context, req *pb.RangeRequest) (*pb.RangeResponse, error) {
+func (m *fakeMember) Range(ctx context.Context, req *pb.RangeRequest) (*pb.RangeResponse, error) {
 	f := m.cluster
+	if f.servesKeys() {
+		return f.kv.Range(ctx, req)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if req.Revision > 0 && req.Revision < f.compacted {
@@ -86,8 +89,11 @@ func (m *fakeMember) Range(_ context.Context, req *pb.RangeRequest) (*pb.RangeRe
 	return resp, nil
 }
 
-func (m *fakeMember) Txn(_ context.Context, req *pb.TxnRequest) (*pb.TxnResponse, error) {
+func (m *fakeMember) Txn(ctx context.Context, req *pb.TxnRequest) (*pb.TxnResponse, error) {
 	f := m.cluster
+	if f.servesKeys() {
+		return f.kv.Txn(ctx, req)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, op := range req.Success {

@@ -1,8 +1,11 @@
 package actions
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os/user"
 	"strconv"
+	"strings"
 	"time"
 
 	"fathom/actions/journal"
@@ -15,7 +18,7 @@ const (
 	annotationCluster  = "fathom/cluster"
 	annotationContext  = "fathom/context"
 	annotationServer   = "fathom/server"
-	annotationEtcd     = "fathom/etcd" // the endpoints, for an action on a member
+	annotationEtcd     = "fathom/etcd" // the endpoints, for an action on etcd
 	annotationMember   = "fathom/member-id"
 	annotationEndpoint = "fathom/endpoint"
 	annotationVersion  = "fathom/version"
@@ -50,19 +53,33 @@ func (r *Runner) record(a Action, req Request) journal.Event {
 		}
 	}
 	if a.Input != nil {
-		e.Annotations[annotationInput] = req.Input
+		e.Annotations[annotationInput] = journalled(a, t, req.Input)
 	}
 	if req.Override != "" {
 		e.Annotations[annotationOverride] = req.Override
 	}
 	if a.Permission == nil { // on etcd
 		e.Annotations[annotationEtcd] = id.Etcd
-		e.Annotations[annotationEndpoint] = t.Endpoint
+		if t.Endpoint != "" {
+			e.Annotations[annotationEndpoint] = t.Endpoint
+		}
 	}
 	if t.Member != 0 {
 		e.Annotations[annotationMember] = strconv.FormatUint(t.Member, 16)
 	}
 	return e
+}
+
+// journalled is how an input is kept. Of a value that may be secret there is its size and its hash; of one that is stored among the
+// Secrets its size only, since a short one can be found from its hash.
+func journalled(a Action, t Target, input string) string {
+	switch {
+	case !a.Input.Hidden:
+		return input
+	case strings.Contains("/"+t.Name, "/secrets/"):
+		return fmt.Sprintf("%d bytes", len(input))
+	}
+	return fmt.Sprintf("%d bytes, SHA-256 %x", len(input), sha256.Sum256([]byte(input)))
 }
 
 // completed is the outcome that belongs to an intent.

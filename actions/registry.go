@@ -7,6 +7,7 @@ func All() []Action {
 		moveLeader(), defragment(), promote(), removeMember(), updatePeers(),
 		defragmentAll(healthWait), compact(), recoverNospace(healthWait), disarm(), addLearner(),
 		saveSnapshot(),
+		putKey(), editKey(), deleteKey(), revokeLease(),
 	}
 }
 

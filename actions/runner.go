@@ -68,6 +68,17 @@ func (r *Runner) Confirm(a Action, input string, targets ...Target) (*Confirmati
 	return &Confirmation{action: a, input: input, targets: append([]Target(nil), targets...)}, nil
 }
 
+// Risk is how an action on these targets is to be confirmed: as the riskiest of them. It does no I/O.
+func (r *Runner) Risk(a Action, targets ...Target) Risk {
+	risk := a.Risk
+	for _, t := range targets {
+		if a.RiskOf != nil {
+			risk = max(risk, a.RiskOf(r.cluster, t))
+		}
+	}
+	return risk
+}
+
 func check(a Action, t Target, input string) error {
 	if !a.Applies(t.Resource) {
 		return fmt.Errorf("%s does not apply to %s", a.Title, t)

@@ -42,6 +42,16 @@ func TestReadOnly(t *testing.T) {
 					"deployments": "Deployment", "statefulsets": "StatefulSet", "daemonsets": "DaemonSet", "replicasets": "ReplicaSet",
 				}[resource])
 			}
+			etcd.change(func() { etcd.kv.serves = resource == "keys" || resource == "leases" })
+			switch a.ID {
+			case "keys.put":
+				target = keyTarget("/new", nil)
+			case "keys.edit", "keys.delete":
+				target = etcd.kv.set("/a", "was", 0)
+			case "leases.revoke":
+				etcd.kv.set("/leased", "x", 7)
+				target = leaseTarget(7)
+			}
 			if a.ID == "nodes.uncordon" {
 				api.set(nodePath, `{"kind":"Node","apiVersion":"v1","metadata":{"name":"node-1","uid":"u-node"},"spec":{"unschedulable":true}}`)
 			}
@@ -221,7 +231,7 @@ func TestRegistry(t *testing.T) {
 		if a.Title == "" || a.Verb == "" || len(a.Resources) == 0 || a.Preview == nil || (a.Do == nil) != (a.Steps != nil) || (a.Verify == nil) != (a.Steps != nil) {
 			t.Errorf("%s is not complete", a.ID)
 		}
-		if (a.Permission == nil) != (a.Applies("members") || a.Applies("etcd")) {
+		if ofEtcd := a.Applies("members") || a.Applies("etcd") || a.Applies("keys") || a.Applies("leases"); (a.Permission == nil) != ofEtcd {
 			t.Errorf("%s: every action on the API server says which permission it needs", a.ID)
 		}
 		if got, ok := Lookup(a.ID); !ok || got.ID != a.ID {
