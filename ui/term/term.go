@@ -68,6 +68,10 @@ type Screen struct {
 	timer   bool      // a drawMsg is on its way
 	next    time.Time // before this no frame is drawn
 	askedAt time.Time // when the terminal was asked about synchronized output; zero when it has answered
+
+	hand    sync.Mutex  // held while the terminal is with somebody else: the shell, a command
+	over    bool        // Run has ended: nothing takes the terminal again; guarded by hand
+	lending atomic.Bool // a command has the terminal
 }
 
 // New prepares a run. Nothing is written to the terminal before Run.
@@ -117,7 +121,10 @@ func (s *Screen) Run(model Model) error {
 	watch.Go(s.watchTerminal)
 
 	_, runErr := s.p.Run()
+	s.hand.Lock() // a command that has the terminal ends first: the end of the context ends it
+	s.over = true
 	given := s.give()
+	s.hand.Unlock()
 	close(s.done)
 	signal.Stop(sigs)
 	signal.Stop(winch)
@@ -186,11 +193,14 @@ func (s *Screen) signals(sigs, winch <-chan os.Signal) {
 			// The size is read when the message is handled. This goroutine must not wait for an event loop that is stuck.
 			go s.p.Send(tea.WindowSizeMsg{})
 		case sig := <-sigs:
-			if sig == syscall.SIGTSTP {
+			n, _ := sig.(syscall.Signal)
+			if s.handle(n) {
+				continue
+			}
+			if n == syscall.SIGTSTP {
 				s.suspend()
 				continue
 			}
-			n, _ := sig.(syscall.Signal)
 			s.End(&Ended{Why: "ended by " + unix.SignalName(n), Code: 128 + int(n)})
 		}
 	}
@@ -199,6 +209,11 @@ func (s *Screen) signals(sigs, winch <-chan os.Signal) {
 // suspend restores the terminal, stops this process (and only this one), and comes back when it is continued. Bubble Tea's own
 // suspend signals the whole process group and does not see a SIGTSTP from outside.
 func (s *Screen) suspend() {
+	s.hand.Lock()
+	defer s.hand.Unlock()
+	if s.over {
+		return
+	}
 	if err := s.p.ReleaseTerminal(); err != nil {
 		return
 	}
@@ -209,16 +224,9 @@ func (s *Screen) suspend() {
 	defer signal.Stop(cont)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	<-cont
-	err := s.take()
-	if err == nil {
-		err = s.p.RestoreTerminal()
-	}
-	if err != nil {
+	if err := s.takeBack(); err != nil {
 		s.End(&Ended{Why: "the terminal could not be taken back after a suspend: " + err.Error(), Code: 1})
-		return
 	}
-	s.p.Send(tea.WindowSizeMsg{})
-	s.p.Send(tea.ResumeMsg{})
 }
 
 // watchTerminal ends the screen when the terminal is gone. A hang-up is also signalled, but not to a process that was started with

@@ -54,6 +54,11 @@ func (s *Screen) give() bool {
 		}
 		<-time.After(time.Millisecond)
 	}
+	if s.away { // it was with a command that has just been ended
+		s.mu.Unlock()
+		_ = xterm.Restore(s.o.In.Fd(), s.saved)
+		return true
+	}
 	s.away = true
 	last, replies, wait := s.paint.leave(), len(s.pace.asks), drainFar
 	if !s.askedAt.IsZero() && time.Since(s.askedAt) < deaf {
