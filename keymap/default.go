@@ -61,6 +61,11 @@ func Default() []Binding {
 		Binding{Keys: keys("w"), Intent: KeysWatch, Help: "watch the key, or all below the prefix", Hint: true},
 		Binding{Keys: keys("s"), Intent: KeysSearch, Help: "search below here", Hint: true},
 		Binding{Keys: keys("u"), Intent: KeysSpace, Help: "what fills the space below here"},
+		Binding{Keys: keys("K"), Intent: OtherSide, Help: "the key's object", Hint: true},
+		Binding{Keys: keys("V"), Intent: CrossCheck, Help: "stored and served, compared"},
+		Binding{Keys: keys("a"), Intent: KeysPut, Help: "make a key", Writes: true},
+		Binding{Keys: keys("e"), Intent: KeysEdit, Help: "edit the value", Hint: true, Writes: true},
+		Binding{Keys: keys("ctrl+d", "ctrl+k"), Intent: KeysDelete, Help: "delete the key", Writes: true},
 	))
 	put(in(History, "History of a key",
 		Binding{Keys: keys("d"), Intent: HistoryDiff, Help: "compare with the one before, or the two that are marked", Hint: true},
@@ -101,10 +106,14 @@ func Default() []Binding {
 		Binding{Keys: keys("x"), Intent: KeysReveal, Help: "reveal the next masked value for 30 s", Hint: true},
 		Binding{Keys: keys("H"), Intent: KeysHistory, Help: "the key's history", Hint: true},
 		Binding{Keys: keys("W"), Intent: KeysWatch, Help: "watch the key"},
+		Binding{Keys: keys("e"), Intent: KeysEdit, Help: "edit the value", Hint: true, Writes: true},
+		Binding{Keys: keys("ctrl+d", "ctrl+k"), Intent: KeysDelete, Help: "delete the key", Writes: true},
 	))
 	put(in(Objects, "Objects",
 		Binding{Keys: keys("y"), Intent: YAML, Help: "YAML", Hint: true},
 		Binding{Keys: keys("d"), Intent: Describe, Help: "describe", Hint: true},
+		Binding{Keys: keys("K"), Intent: OtherSide, Help: "the object's etcd key"},
+		Binding{Keys: keys("V"), Intent: CrossCheck, Help: "stored and served, compared"},
 		Binding{Keys: keys("c"), Intent: CopyName, Help: "copy the name", Unless: []Scope{Nodes}},
 	))
 	put(in(Table, "Table",
@@ -147,6 +156,8 @@ func Default() []Binding {
 		Binding{Keys: keys("n"), Intent: SearchNext, Help: "next match", Hint: true},
 		Binding{Keys: keys("N"), Intent: SearchPrev, Help: "previous match", Hint: true},
 		Binding{Keys: keys("w"), Intent: TextWrap, Help: "wrap", Hint: true},
+		Binding{Keys: keys("K"), Intent: OtherSide, Help: "the object's etcd key, and back"},
+		Binding{Keys: keys("V"), Intent: CrossCheck, Help: "stored and served, compared"},
 	))
 	put(in(Scroll, "Scrolling",
 		Binding{Keys: keys("j", "down"), Intent: Down, Help: "down"},

@@ -169,6 +169,11 @@ const (
 	SpaceInto         Intent = "space.into"
 	SpaceUp           Intent = "space.up"
 	UsersAsk          Intent = "users.ask"
+	KeysPut           Intent = "keys.put"
+	KeysEdit          Intent = "keys.edit"
+	KeysDelete        Intent = "keys.delete"
+	OtherSide         Intent = "object.key" // from an object to its etcd key, and back
+	CrossCheck        Intent = "object.cross-check"
 )
 
 // Intents of text and logs.

@@ -61,8 +61,13 @@ func (m *Model) confirm(a views.ActMsg) tea.Cmd {
 		return nil
 	}
 	m.seq++
-	d := &dialog{seq: m.seq, c: m.o.Opener.Confirm(a), ok: a.Action.Risk == actions.Reversible}
+	c := m.o.Opener.Confirm(a)
+	d := &dialog{seq: m.seq, c: c, ok: c.Action.Risk == actions.Reversible}
 	m.overlay = d
+	if a.Input != nil { // it was given already
+		d.c.Value = *a.Input
+		return d.prepare(d.c.Value)
+	}
 	if in := a.Action.Input; in != nil {
 		d.input = newInput(in.Initial(a.Targets[0]))
 		return nil
@@ -204,10 +209,22 @@ func (m *Model) reply(msg dialogMsg) tea.Cmd {
 	switch {
 	case msg.outcome != nil:
 		m.outcome(d, *msg.outcome)
+		return m.acted(*msg.outcome)
 	case d != nil && msg.prepared != nil:
 		m.prepared(d, *msg.prepared)
 	}
 	return nil
+}
+
+// acted tells the panes that want to know what became of an action.
+func (m *Model) acted(outs []actions.Outcome) tea.Cmd {
+	var cmds []tea.Cmd
+	for _, p := range m.visible() {
+		if a, ok := p.(views.Acted); ok {
+			cmds = append(cmds, a.Acted(outs))
+		}
+	}
+	return tea.Batch(cmds...)
 }
 
 // showAside brings back what was put aside last.
@@ -276,7 +293,10 @@ func (d *dialog) scroll(in keymap.Intent) bool {
 
 func (d *dialog) keyAsking(k tea.KeyPressMsg) tea.Cmd {
 	if k.String() == "enter" {
-		value := strings.TrimSpace(d.input.Value())
+		value := d.input.Value()
+		if !d.c.Action.Input.Exact {
+			value = strings.TrimSpace(value)
+		}
 		if err := d.c.Action.Input.Check(d.c.Targets[0], value); err != nil {
 			d.err = err.Error()
 			return nil

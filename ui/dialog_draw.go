@@ -19,7 +19,8 @@ type line struct {
 	glyph rune // in front of it, when there is one
 	field bool // the input stands here
 	gauge *chart.Gauge
-	now   bool // the step that is under way
+	now   bool        // the step that is under way
+	spans []draw.Span // in the place of text
 }
 
 // head says on what it is done.
@@ -51,6 +52,12 @@ func (d *dialog) text(m *Model, width int) (body, foot []line) {
 		if d.prepared.Denied == "" || d.prepared.Override != "" {
 			for _, p := range d.prepared.Preview {
 				body = append(body, wrap(p, width, theme.Default)...)
+			}
+			if len(d.prepared.Detail) > 0 {
+				body = append(body, line{})
+			}
+			for _, spans := range d.prepared.Detail {
+				body = append(body, line{spans: spans})
 			}
 		}
 		if d.prepared.Denied != "" {
@@ -222,6 +229,9 @@ func (d *dialog) draw(m *Model, a draw.Area) {
 	if d.stage == ended && d.paper() != "" {
 		w = min(a.W()-2, 132) // lines to be copied are better whole
 	}
+	if d.stage == ready && len(d.prepared.Detail) > 0 {
+		w = min(a.W()-2, 120)
+	}
 	body, foot := d.text(m, w-4)
 	h := min(len(body)+len(foot)+4, a.H())
 	x, y := (a.W()-w)/2, (a.H()-h)/2
@@ -285,6 +295,10 @@ func (d *dialog) drawLine(m *Model, in draw.Area, y int, l line) {
 	}
 	if l.gauge != nil {
 		chart.Bar(in, m.o.Theme, x, y, min(in.W()-x-1, 60), *l.gauge)
+		return
+	}
+	if l.spans != nil {
+		in.Spans(x, y, max(in.W()-x-1, 0), l.spans)
 		return
 	}
 	in.Text(x, y, l.style, l.text)

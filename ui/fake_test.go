@@ -131,6 +131,7 @@ type fakeWorld struct {
 	progress *actions.Progress
 	stops    int
 	copied   string
+	detail   [][]draw.Span
 }
 
 func (w *fakeWorld) Resolve(line, ns string) (views.Ref, error) {
@@ -165,7 +166,7 @@ func (w *fakeWorld) Identity() views.Identity {
 func (w *fakeWorld) Confirm(a views.ActMsg) views.Confirmation {
 	return views.Confirmation{Action: a.Action, Targets: a.Targets, Identity: []safe.Text{safe.Lit("cluster prod, context prod-eu, as alice")}, Name: a.Targets[0].Name,
 		Prepare: func(string) views.Prepared {
-			p := views.Prepared{Preview: w.preview, Denied: w.denied, Override: w.override}
+			p := views.Prepared{Preview: w.preview, Denied: w.denied, Override: w.override, Detail: w.detail}
 			if p.Preview == nil {
 				p.Preview = []string{"The pod is deleted. Its owner makes another one."}
 			}

@@ -36,8 +36,9 @@ type Confirmation struct {
 
 // Prepared is what was found out before the question is asked.
 type Prepared struct {
-	Preview []string // untrusted text, one sentence each
-	Denied  string   // why it cannot be done; empty when it can
+	Preview []string      // untrusted text, one sentence each
+	Detail  [][]draw.Span // lines to be shown as they are, below the sentences: what differs
+	Denied  string        // why it cannot be done; empty when it can
 	// Override is what can be typed to do it in spite of Denied; empty: nothing can.
 	Override string
 }

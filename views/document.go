@@ -254,6 +254,10 @@ func (d *document) Do(in keymap.Intent) tea.Cmd {
 		d.view.Prev()
 	case keymap.TextWrap:
 		d.view.SetWrap(!d.view.Wrapped())
+	case keymap.OtherSide:
+		return d.env.keyOf(d.ref.Object)
+	case keymap.CrossCheck:
+		return d.env.crossCheck(d.ref.Object)
 	}
 	return nil
 }

@@ -34,6 +34,8 @@ type Env struct {
 	Resources func() *cluster.Resources
 	// Clipboard is whether OSC 52 may be used: off over SSH, where the clipboard is another machine's.
 	Clipboard bool
+	// Edit opens a file in the user's editor, which has the terminal meanwhile. It is nil in read-only mode: no helper process starts.
+	Edit func(ctx context.Context, file string) error
 	// Crashed is told of panics in commands, which end the screen.
 	Crashed func(where string, v any)
 }
@@ -54,6 +56,22 @@ func (e *Env) Read(to Pane, what string, fn func(ctx context.Context) any) tea.C
 		ctx, cancel := context.WithTimeout(e.Group.Context(), readTimeout)
 		defer cancel()
 		return PaneMsg{To: to, Msg: fn(ctx)}
+	}
+}
+
+// job makes a command of a function that takes as long as it takes (somebody edits). The group waits for it to end, which it does soon after its
+// context has ended. It returns the message for the screen.
+func (e *Env) job(what string, fn func(ctx context.Context) tea.Msg) tea.Cmd {
+	return func() tea.Msg {
+		done := make(chan tea.Msg, 1)
+		if !e.Group.Go(what, func(ctx context.Context) {
+			var msg tea.Msg
+			defer func() { done <- msg }()
+			msg = fn(ctx)
+		}) {
+			return nil
+		}
+		return <-done
 	}
 }
 

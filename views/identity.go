@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"fathom/internal/safe"
 	"fathom/theme"
 	"fathom/ui/draw"
+	"fathom/watchers/etcd"
 )
 
 // identityCache keeps the identity between two looks at it.
@@ -81,6 +83,7 @@ func (c *Catalog) health(now time.Time) []draw.Span {
 
 // Confirm implements ui.Opener.
 func (c *Catalog) Confirm(a ActMsg) Confirmation {
+	a.Action.Risk = c.env.Runner.Risk(a.Action, a.Targets...)
 	id := c.env.Cluster.Identity()
 	where := safe.Sprintf("cluster %s, context %s, as %s", id.Cluster, id.Context, id.User)
 	if a.Action.Permission == nil { // on etcd
@@ -89,10 +92,17 @@ func (c *Catalog) Confirm(a ActMsg) Confirmation {
 			where = safe.Sprintf("etcd of cluster %s, through %s", id.Cluster, a.Targets[0].Endpoint)
 		}
 	}
+	if a.Targets[0].Kind == "Key" || a.Targets[0].Kind == "Lease" {
+		var through []string
+		for _, m := range c.env.Cluster.Etcd().Members() {
+			through = append(through, m.Endpoint)
+		}
+		where = safe.Sprintf("etcd of cluster %s, through %s", firstOf(id.Cluster, "unknown"), strings.Join(through, ", "))
+	}
 	var running atomic.Pointer[actions.Confirmation]
 	var stopped atomic.Bool
 	return Confirmation{
-		Action: a.Action, Targets: a.Targets, Identity: []safe.Text{where}, Name: a.Targets[0].Name,
+		Action: a.Action, Targets: a.Targets, Identity: []safe.Text{where}, Name: nameToType(a.Targets[0]),
 		Prepare: func(input string) Prepared { return c.prepare(a, input) },
 		Run: func(input, override string) []actions.Outcome {
 			conf, err := c.env.Runner.Confirm(a.Action, input, a.Targets...)
@@ -120,6 +130,17 @@ func (c *Catalog) Confirm(a ActMsg) Confirmation {
 		},
 		Copy: c.env.copyText,
 	}
+}
+
+// nameToType is the name that is typed for a critical action. Of a key it is the last part, the name of the object: the whole of it stands above.
+func nameToType(t actions.Target) string {
+	if t.Kind != "Key" {
+		return t.Name
+	}
+	if i := strings.LastIndex(t.Name, etcd.Separator); i >= 0 && i+1 < len(t.Name) {
+		return safe.String(t.Name[i+1:]).String()
+	}
+	return safe.String(t.Name).String()
 }
 
 // prepareTimeout bounds the questions asked before a confirmation.
@@ -152,6 +173,9 @@ func (c *Catalog) prepare(a ActMsg, input string) Prepared {
 			p.Preview = append(p.Preview, fmt.Sprintf("What it would do could not be read: %v", err))
 		}
 		p.Preview = append(p.Preview, lines...)
+	}
+	if len(a.Targets) == 1 && a.Targets[0].Kind == "Key" {
+		p.Detail = c.env.keyDetail(ctx, a.Action, a.Targets[0], input)
 	}
 	return p
 }

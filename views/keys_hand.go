@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
+	"fathom/actions"
 	"fathom/internal/safe"
 	"fathom/keymap"
 	"fathom/theme"
@@ -28,6 +30,18 @@ func (p *keyTree) Do(in keymap.Intent) tea.Cmd {
 		return prompt("search " + quoteKey(p.here()) + " ")
 	case keymap.KeysSpace:
 		return open(Ref{View: "space", Object: Object{Key: p.here()}})
+	case keymap.KeysPut, keymap.KeysEdit, keymap.KeysDelete:
+		key, base := p.under()
+		return p.env.writeKey(in, p.keys, key, base, "")
+	case keymap.OtherSide:
+		key, _ := p.under()
+		return p.env.lookAtObject(p.keys, key)
+	case keymap.CrossCheck:
+		key, _ := p.under()
+		if key == "" {
+			return toast("a prefix is no key: open it and choose one", true)
+		}
+		return p.env.crossCheck(Object{Key: key})
 	}
 	id, kind, ok := p.tree.Cursor()
 	if !ok {
@@ -63,6 +77,34 @@ func quoteKey(key string) string {
 		return q
 	}
 	return key
+}
+
+// under is the key under the cursor, if it is on one, and the prefix that a new key beside it begins with.
+func (p *keyTree) under() (key, base string) {
+	id, kind, _ := p.tree.Cursor()
+	c, ok := p.nodes[id]
+	switch {
+	case !ok || kind != tree.IsNode:
+		return "", p.base
+	case !c.Leaf:
+		return "", c.Key
+	}
+	return c.Key, c.Key[:strings.LastIndex(c.Key, etcd.Separator)+1]
+}
+
+// Acted implements Acted: what was written is read again.
+func (p *keyTree) Acted(outs []actions.Outcome) tea.Cmd {
+	if !touched(outs, "") {
+		return nil
+	}
+	return p.Refresh()
+}
+
+// touched reports whether something was done, or may have been, to a key; the empty key stands for all.
+func touched(outs []actions.Outcome, key string) bool {
+	return slices.ContainsFunc(outs, func(o actions.Outcome) bool {
+		return o.AuditID != "" && (o.Target.Kind == "Key" && (key == "" || o.Target.Name == key) || o.Target.Kind == "Lease")
+	})
 }
 
 // enter opens what is under the cursor: a prefix, a value, the next page, or what could not be read before.

@@ -130,6 +130,12 @@ type ToastMsg struct {
 type ActMsg struct {
 	Action  actions.Action
 	Targets []actions.Target
+	Input   *string // the action's input when it was given already; nil: the dialog asks for it
+}
+
+// Acted is a pane that wants to know when an action, of whatever pane, has come to an end while it is shown.
+type Acted interface {
+	Acted(outcomes []actions.Outcome) tea.Cmd
 }
 
 // AskMsg asks the user for a line of text, at the bottom of the screen. It is not shown over a dialog.

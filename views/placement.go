@@ -226,6 +226,10 @@ func (p *placement) doNode(in keymap.Intent, n *watchers.NodePods) tea.Cmd {
 		ref.View = "yaml"
 	case keymap.Describe:
 		ref.View = "describe"
+	case keymap.OtherSide:
+		return p.env.keyOf(ref.Object)
+	case keymap.CrossCheck:
+		return p.env.crossCheck(ref.Object)
 	default:
 		return nil
 	}
@@ -243,6 +247,10 @@ func (p *placement) doPending(in keymap.Intent, pod *watchers.PodRow) tea.Cmd {
 		ref.View = "describe"
 	case keymap.YAML:
 		ref.View = "yaml"
+	case keymap.OtherSide:
+		return p.env.keyOf(ref.Object)
+	case keymap.CrossCheck:
+		return p.env.crossCheck(ref.Object)
 	case keymap.Logs, keymap.LogsPrevious, keymap.PodNode:
 		return toast("the pod has no node yet: "+pendingReason(pod), false)
 	default:

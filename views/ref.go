@@ -29,6 +29,7 @@ type Object struct {
 	Key             string // an etcd key; for watches also a prefix
 	Revision        int64  // of the key, where it is not the newest: value, diff
 	Base            int64  // diff: the revision to compare Revision with; 0: the one before it
+	OtherKey        string // where the object is stored if it is not under Key; see etcd.KeyOf
 }
 
 // Where narrows a resource view: the pods of a node, the pods of a deployment.

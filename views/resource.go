@@ -318,6 +318,10 @@ func (p *resource) doRow(in keymap.Intent, r watchers.Row) tea.Cmd {
 		ref.View = "logs-previous"
 	case keymap.CopyName:
 		return p.env.copyName(r.GetName())
+	case keymap.OtherSide:
+		return p.env.keyOf(obj)
+	case keymap.CrossCheck:
+		return p.env.crossCheck(obj)
 	case keymap.PodNode:
 		if pod, ok := r.(*watchers.PodRow); ok && pod.Node != "" {
 			return open(Ref{View: "nodes", Filter: "^" + pod.Node + " "})

@@ -25,5 +25,6 @@ func specials() []special {
 		{name: "value", object: true, open: newValue},
 		{name: "diff", object: true, open: newDiff},
 		{name: "lease-keys", object: true, open: newLease},
+		{name: "crosscheck", object: true, open: newCrossCheck},
 	}
 }

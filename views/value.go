@@ -11,6 +11,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"fathom/actions"
 	"fathom/internal/safe"
 	"fathom/keymap"
 	"fathom/watchers"
@@ -33,6 +34,8 @@ type value struct {
 type valueRead struct {
 	kv   etcd.KV
 	keys []string // that can be revealed
+
+	apiVersion, kind string // of the value; empty when it is no object
 }
 
 func newValue(env *Env, r Ref) (Pane, error) {
@@ -51,6 +54,9 @@ func newValue(env *Env, r Ref) (Pane, error) {
 func (p *value) fetch(ctx context.Context, reveal string) (string, error) {
 	o := p.ref.Object
 	text, read, err := readValue(ctx, p.env, p.keys, o.Key, o.Revision, reveal, "x reveals")
+	if errors.Is(err, etcd.ErrNoKey) && o.OtherKey != "" {
+		text, read, err = readValue(ctx, p.env, p.keys, o.OtherKey, o.Revision, reveal, "x reveals")
+	}
 	if err == nil {
 		p.last.Store(&read)
 	}
@@ -121,7 +127,7 @@ func readValue(ctx context.Context, env *Env, keys *etcd.Keys, key string, revis
 	b.WriteByte('\n')
 	b.WriteString(d.Text)
 	kv.Value = nil
-	return b.String(), valueRead{kv: kv, keys: d.Keys}, nil
+	return b.String(), valueRead{kv: kv, keys: d.Keys, apiVersion: d.APIVersion, kind: d.Kind}, nil
 }
 
 // Close implements Pane: what was revealed is masked again.
@@ -145,7 +151,7 @@ func (p *value) Sync() bool {
 	}
 	if p.watch == nil {
 		// From the revision of the read, so that nothing between the two is missed.
-		p.watch = etcd.NewWatch(p.env.Group, p.env.Cluster.Etcd(), etcd.WatchOptions{Key: p.ref.Object.Key, Revision: last.kv.Revision, Ring: 16})
+		p.watch = etcd.NewWatch(p.env.Group, p.env.Cluster.Etcd(), etcd.WatchOptions{Key: last.kv.Key, Revision: last.kv.Revision, Ring: 16})
 	}
 	p.seen = p.watch.Snapshot()
 	if news := newsOf(p.seen, last.kv.ModRevision); news != p.news {
@@ -186,7 +192,7 @@ func (p *value) Scopes() []keymap.Scope {
 
 // Do implements Pane.
 func (p *value) Do(in keymap.Intent) tea.Cmd {
-	key := p.ref.Object.Key
+	key := p.key()
 	switch in {
 	case keymap.KeysHistory:
 		return open(Ref{View: "history", Object: Object{Key: key}})
@@ -194,8 +200,37 @@ func (p *value) Do(in keymap.Intent) tea.Cmd {
 		return open(Ref{View: "watch", Object: Object{Key: key}})
 	case keymap.KeysReveal:
 		return p.revealNext()
+	case keymap.KeysEdit, keymap.KeysDelete:
+		if r := p.ref.Object.Revision; r != 0 {
+			return toast(fmt.Sprintf("this is what the key was at revision %d: go back to what it is", r), true)
+		}
+		return p.env.writeKey(in, p.keys, key, "", p.reveal)
+	case keymap.OtherSide:
+		last := p.last.Load()
+		if last == nil {
+			return nil
+		}
+		return p.env.objectOf(key, last.apiVersion, last.kind)
+	case keymap.CrossCheck:
+		return p.env.crossCheck(Object{Key: key})
 	}
 	return p.document.Do(in)
+}
+
+// key is the key that was read, or is to be.
+func (p *value) key() string {
+	if last := p.last.Load(); last != nil {
+		return last.kv.Key
+	}
+	return p.ref.Object.Key
+}
+
+// Acted implements Acted: a key that was written is read again.
+func (p *value) Acted(outs []actions.Outcome) tea.Cmd {
+	if !touched(outs, p.key()) {
+		return nil
+	}
+	return p.Refresh()
 }
 
 // revealNext shows the next masked value for a while.

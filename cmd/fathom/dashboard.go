@@ -88,6 +88,9 @@ func screen(ctx context.Context, f *flags, connect cluster.Options, profiles net
 	env.Crashed = s.CrashHere
 	env.Backups = f.folder(env.Group, c)
 	env.Clipboard = !overSSH(os.Getenv)
+	if !c.ReadOnly() { // in read-only mode no helper process starts
+		env.Edit = func(ctx context.Context, file string) error { return edit(ctx, s, os.Getenv, file) }
+	}
 	cat := views.NewCatalog(env, f.namespace(c))
 	cat.Only(f.given())
 	start, err := f.start(s.Context(), cat, c)

@@ -111,13 +111,17 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 		keymap.Nodes:     {"nodes -A", "─ nodes", "▸ "},
 		keymap.Members:   {"members /follower", "─ members", "▸ etcd-"},
 		keymap.Backups:   {"backups", "─ backups", "no snapshot is in the backup folder"},
+		keymap.KeyTree:   {"keys /registry/namespaces", "─ keys", "▸ data"},
 	}
-	left := map[string]actions.Action{}
+	left, pressed := map[string]actions.Action{}, map[string]bool{}
 	for _, a := range actions.All() {
 		left[a.ID] = a
 	}
 	for _, b := range keymap.Default() {
 		if !b.Writes {
+			continue
+		}
+		if pressed[string(b.Intent)] { // in another scope
 			continue
 		}
 		a, ok := left[string(b.Intent)]
@@ -127,9 +131,13 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 			continue
 		}
 		delete(left, a.ID)
-		visit(term, view.command, view.title, view.row, "live")
+		pressed[a.ID] = true
+		visit(term, view.command, view.title, view.row)
+		if b.Scope != keymap.KeyTree { // it is read, not watched
+			term.WaitFor("live")
+		}
 		term.Keys(strings.Replace(b.Keys[0], "ctrl+", "C-", 1))
-		if a.Input != nil {
+		if a.Input != nil && b.Scope != keymap.KeyTree { // of a key nothing is asked in read-only mode
 			term.WaitFor(a.Title, a.Input.Prompt[:20])
 			if in, ok := inputs[a.ID]; ok {
 				term.Keys("C-u")
@@ -161,6 +169,7 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 			return false
 		})
 	}
+	delete(left, "leases.revoke") // its view presses it
 	for id := range left {
 		t.Errorf("no key for action %s was pressed", id)
 	}

@@ -191,6 +191,21 @@ func targetsOf(t *testing.T, c *testcluster.Cluster) map[string][]actions.Target
 			out["members"] = append(out["members"], actions.Target{Kind: "Member", Resource: "members", Name: m.name, Member: m.id, Endpoint: m.endpoint})
 		}
 	}
+	cli := etcdClient(t, c)
+	key := func(name string) actions.Target {
+		r, err := cli.Get(ctx, name)
+		check(err)
+		target := actions.Target{Kind: "Key", Resource: "keys", Name: name, UID: name, ResourceVersion: "0"}
+		if len(r.Kvs) == 1 {
+			target.ResourceVersion = strconv.FormatInt(r.Kvs[0].ModRevision, 10)
+		}
+		return target
+	}
+	out["keys"] = []actions.Target{key("/registry/namespaces/default"), key("/fathom-read-only-test/new")}
+	lease, err := cli.Grant(ctx, 3600)
+	check(err)
+	id := strconv.FormatInt(int64(lease.ID), 16)
+	out["leases"] = []actions.Target{{Kind: "Lease", Resource: "leases", Name: id, UID: id}}
 	return out
 }
 
@@ -241,6 +256,9 @@ func inputFor(t *testing.T, a actions.Action, target actions.Target) string {
 	if a.ID == actions.IDSnapshot {
 		return filepath.Join(t.TempDir(), "snapshot.db")
 	}
+	if a.Input.Hidden { // a value of a key
+		return "read-only-test"
+	}
 	n, err := strconv.Atoi(a.Input.Initial(target))
 	if err != nil {
 		t.Fatalf("%s asks for something this test does not know: %v", a.ID, err)
@@ -266,7 +284,7 @@ func testReadOnlyActions(t *testing.T, c *testcluster.Cluster, targets map[strin
 				continue
 			}
 			target := targets[resource][0]
-			if a.ID == "nodes.uncordon" {
+			if a.ID == "nodes.uncordon" || a.ID == "keys.put" { // something cordoned, something that is not there
 				target = targets[resource][1]
 			}
 			t.Run(a.ID+"/"+resource, func(t *testing.T) {

@@ -27,15 +27,15 @@ type CrossCheck struct {
 	StoredYAML      string
 	ServedYAML      string
 	// Differences are the fields that are not the same. What is stored has no resourceVersion, and null is the same as nothing.
-	Differences []Difference
+	Differences []FieldDifference
 	// Verdict says in a sentence what came out.
 	Verdict string
 	Same    bool // stored and served are the same object at the same revision
 }
 
-// Difference is a field that is stored and served differently. Nil: it is not there. The values are as in JSON; those of Secrets are
+// FieldDifference is a field that is stored and served differently. Nil: it is not there. The values are as in JSON; those of Secrets are
 // not told.
-type Difference struct {
+type FieldDifference struct {
 	Path           string // "spec.containers[0].image"
 	Stored, Served any
 }
@@ -143,7 +143,7 @@ func tree(value []byte) (map[string]any, error) {
 
 // Compare compares a stored object with a served one, both as in JSON. Not compared is metadata.resourceVersion, which is not stored. A null
 // is the same as nothing: encoders of different versions of Kubernetes write it or do not.
-func Compare(stored, served map[string]any) ([]Difference, error) {
+func Compare(stored, served map[string]any) ([]FieldDifference, error) {
 	a, err := plainJSON(stored)
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func Compare(stored, served map[string]any) ([]Difference, error) {
 			delete(meta, "resourceVersion")
 		}
 	}
-	var out []Difference
+	var out []FieldDifference
 	compare("", a, b, &out)
 	return out, nil
 }
@@ -171,7 +171,7 @@ func plainJSON(m map[string]any) (map[string]any, error) {
 	return object(data)
 }
 
-func compare(path string, a, b any, out *[]Difference) {
+func compare(path string, a, b any, out *[]FieldDifference) {
 	if reflect.DeepEqual(a, b) {
 		return
 	}
@@ -205,11 +205,11 @@ func compare(path string, a, b any, out *[]Difference) {
 		}
 		return
 	}
-	*out = append(*out, Difference{Path: path, Stored: a, Served: b})
+	*out = append(*out, FieldDifference{Path: path, Stored: a, Served: b})
 }
 
 // hide takes the values out of differences.
-func hide(ds []Difference) {
+func hide(ds []FieldDifference) {
 	for i := range ds {
 		for _, v := range []*any{&ds[i].Stored, &ds[i].Served} {
 			if *v != nil {

@@ -42,7 +42,7 @@ func TestCompare(t *testing.T) {
 			}
 		}
 	}
-	ds := []Difference{{Path: "data.password", Stored: "aHVzaA==", Served: nil}}
+	ds := []FieldDifference{{Path: "data.password", Stored: "aHVzaA==", Served: nil}}
 	hide(ds)
 	if s, _ := ds[0].Stored.(string); s != "<masked, 10 bytes>" || ds[0].Served != nil {
 		t.Errorf("%+v", ds)

@@ -1,0 +1,68 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	tea "charm.land/bubbletea/v2"
+
+	"fathom/actions"
+	"fathom/internal/safe"
+	"fathom/theme"
+	"fathom/ui/draw"
+	"fathom/views"
+)
+
+// A critical action with an input runs with the input, not with the name that was typed; the lines of a difference are moved through.
+func TestDialogInputNameAndDetail(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	a := actions.Action{ID: "keys.edit", Title: "Write key", Risk: actions.Critical,
+		Input: &actions.Input{Prompt: "New value", Initial: func(actions.Target) string { return " as it was" }, Check: func(actions.Target, string) error { return nil }, Exact: true}}
+	s.w.detail = nil
+	for i := range 50 {
+		s.w.detail = append(s.w.detail, []draw.Span{{Text: safe.String(fmt.Sprintf("+ line %d", i+1))}})
+	}
+	given := "given\n"
+	for _, in := range []*string{nil, &given} {
+		s.w.ran = nil
+		s.send(views.ActMsg{Action: a, Targets: []actions.Target{{Kind: "Key", Name: "web", UID: "web"}}, Input: in})
+		s.Frame()
+		s.w.now = s.w.now.Add(grace * 2)
+		want := "keys.edit web given\n"
+		if in == nil {
+			want = "keys.edit web  as it was!"
+			s.press("!", "enter")
+			s.Frame()
+			s.w.now = s.w.now.Add(grace * 2)
+		}
+		if f := s.Frame(); !strings.Contains(f, "+ line 1 ") || !strings.Contains(f, "arrows scroll") || !strings.Contains(f, "Type web to go on") {
+			t.Fatalf("the dialog:\n%s", f)
+		}
+		for range 20 {
+			s.send(tea.KeyPressMsg{Code: tea.KeyPgDown})
+			s.Frame()
+		}
+		if f := s.Frame(); !strings.Contains(f, "+ line 50") || strings.Contains(f, "+ line 1 ") || !strings.Contains(f, "Type web to go on") {
+			t.Errorf("at the end of the difference:\n%s", f)
+		}
+		s.press("w", "e", "b", "enter")
+		if len(s.w.ran) != 1 || s.w.ran[0] != want {
+			t.Errorf("ran %q, want %q", s.w.ran, want)
+		}
+	}
+}
+
+// A line that is asked for goes where it belongs, and is no command.
+func TestAsk(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	got := ""
+	s.send(views.AskMsg{Label: safe.Lit("new key:"), Value: "/a/", Answer: func(v string) tea.Cmd { got = v; return nil }})
+	if f := s.Frame(); !strings.Contains(f, "new key: /a/") {
+		t.Errorf("the prompt:\n%s", f)
+	}
+	s.press("b", "enter")
+	if got != "/a/b" || len(s.commands) != 0 || s.prompt != nil {
+		t.Errorf("got %q, commands %q", got, s.commands)
+	}
+}
