@@ -67,6 +67,9 @@ func Default() []Binding {
 		Binding{Keys: keys("e"), Intent: KeysEdit, Help: "edit the value", Hint: true, Writes: true},
 		Binding{Keys: keys("ctrl+d", "ctrl+k"), Intent: KeysDelete, Help: "delete the key", Writes: true},
 	))
+	put(in(Leases, "etcd leases",
+		Binding{Keys: keys("ctrl+d", "ctrl+k"), Intent: LeasesRevoke, Help: "revoke the lease and delete its keys", Hint: true, Writes: true},
+	))
 	put(in(History, "History of a key",
 		Binding{Keys: keys("d"), Intent: HistoryDiff, Help: "compare with the one before, or the two that are marked", Hint: true},
 		Binding{Keys: keys("w"), Intent: KeysWatch, Help: "watch the key", Hint: true},

@@ -172,6 +172,7 @@ const (
 	KeysPut           Intent = "keys.put"
 	KeysEdit          Intent = "keys.edit"
 	KeysDelete        Intent = "keys.delete"
+	LeasesRevoke      Intent = "leases.revoke"
 	OtherSide         Intent = "object.key" // from an object to its etcd key, and back
 	CrossCheck        Intent = "object.cross-check"
 )
