@@ -82,6 +82,7 @@ type scan struct {
 	level  Level
 	found  []*Child
 	memo   levelMemo
+	leaf   bool       // the last child was a key
 	seed   *levelMemo // the first key is known already; nil: it is not, or was taken
 
 	rest    rest   // after the last read
@@ -116,7 +117,7 @@ func (s *scan) run(ctx context.Context) error {
 				return nil
 			}
 			c := childOf(s.prefix, key)
-			s.found = append(s.found, &c)
+			s.found, s.leaf = append(s.found, &c), c.Leaf
 			s.at = afterChild(s.prefix, c.Key)
 			if !c.Leaf {
 				s.counted(ctx, &c, key, i)
@@ -138,7 +139,7 @@ func (s *scan) next(ctx context.Context, limit int) ([]string, error) {
 		return []string{m.first}, nil
 	}
 	large := s.memo.ahead > s.keys.many
-	if large && limit > 1 {
+	if large && (limit > 1 || s.leaf && s.memo.cut > 0) {
 		return s.nextNames(ctx, limit)
 	}
 	levelEnd := prefixEnd(s.prefix)

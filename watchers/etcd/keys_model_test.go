@@ -178,7 +178,7 @@ func TestPagesOfOneLargeLevelAreCheap(t *testing.T) {
 		k := s.serve(t)
 		s.set(keys)
 		var got []Child
-		for page := range 20 {
+		for page := range 60 { // over 10,000: more digits of the numbers change
 			s.mu.Lock()
 			s.calls, s.visited = 0, 0
 			s.mu.Unlock()
@@ -191,15 +191,15 @@ func TestPagesOfOneLargeLevelAreCheap(t *testing.T) {
 				t.Fatal(len(l.Children), l.More, err)
 			}
 			got = append(got, l.Children...)
-			walks := len(keys) / 5
+			walks := manyKeys // what is read as a whole anyway
 			if page == 0 {
 				walks = len(keys) + walks
 			}
-			if s.calls > 30 || s.visited > walks {
+			if s.calls > 40 || s.visited > walks {
 				t.Errorf("%s, page %d: %d reads that visited %d entries of an index of %d", name, page, s.calls, s.visited, len(keys))
 			}
 		}
-		if want := levelOf(s.keys[:4000], "/scale/"); !slices.Equal(got, want) {
+		if want := levelOf(s.keys[:4000], "/scale/"); !slices.Equal(got[:4000], want) {
 			t.Errorf("%s: not the first 4000 keys", name)
 		}
 	}

@@ -14,7 +14,7 @@ type stride struct {
 	end   []byte // of the whole range; {0}: all keys to the last
 	floor int    // bytes that all keys of the range share: no use in sharing fewer
 	cut   int    // how many bytes of at the keys of the next read share; floor or fewer: the whole range is read
-	empty bool   // the last read has found nothing
+	empty int    // how many reads in a row have found nothing
 }
 
 // wideRead is how many times more keys than wanted a range may hold before the next ones are made narrower.
@@ -48,7 +48,7 @@ func (s *stride) took(n int, first, last string, count int64, more bool, limit i
 	switch {
 	case more && n > 0:
 		s.at = last + "\x00"
-		s.empty = false
+		s.empty = 0
 		if count > int64(wideRead*limit) {
 			s.cut = max(min(common(first, last), len(last)-1), min(s.cut+1, len(last)))
 		}
@@ -59,16 +59,21 @@ func (s *stride) took(n int, first, last string, count int64, more bool, limit i
 		s.cut = min(s.cut, len(s.at))
 		switch {
 		case n == 0:
-			s.widen(s.empty)
+			s.empty++
+			s.widen(s.empty > patience)
 		case n < limit/2:
+			s.empty = 0
 			s.widen(false)
 		}
-		s.empty = n == 0
 	}
 	return false
 }
 
-// widen lets the next read share fewer bytes: one less, or, when nothing was found twice, half of what it shares of its level. Between
+// patience is how many reads may find nothing before the steps become larger: as many as digits of a number change at once, for where
+// they do there is as much on the other side.
+const patience = 6
+
+// widen lets the next read share fewer bytes: one less, or, when nothing was found for a while, half of what it shares of its level. Between
 // levels, which are other things (namespaces, resources), it goes in smaller steps than within names.
 func (s *stride) widen(again bool) {
 	level := strings.LastIndex(s.at[:s.cut], Separator) + 1
