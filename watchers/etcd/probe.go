@@ -98,8 +98,9 @@ func (w *Watcher) read(ctx context.Context, c *conn, serializable bool) ReadProb
 		&pb.RangeRequest{Key: []byte(probeKey), CountOnly: true, Serializable: serializable})
 	p := ReadProbe{At: time.Now()}
 	p.RTT = p.At.Sub(asked)
-	// Who may not read this key was answered all the same, after the read index: etcdctl endpoint health sees it so too.
-	if err != nil && !errors.Is(rpctypes.Error(err), rpctypes.ErrPermissionDenied) {
+	// Who may not read this key was answered all the same, after the read index (server/etcdserver/v3_server.go, Range): etcdctl
+	// endpoint health sees it so too.
+	if err != nil && !denied(err) {
 		p.Err = why(err, w.timing.probeTimeout)
 	}
 	return p
@@ -108,7 +109,8 @@ func (w *Watcher) read(ctx context.Context, c *conn, serializable bool) ReadProb
 // denied reports whether a call was answered with a refusal: authentication is on, and the user that we are may not.
 func denied(err error) bool {
 	switch err := rpctypes.Error(err); {
-	case errors.Is(err, rpctypes.ErrPermissionDenied), errors.Is(err, rpctypes.ErrUserEmpty), errors.Is(err, rpctypes.ErrInvalidAuthToken):
+	case errors.Is(err, rpctypes.ErrPermissionDenied), errors.Is(err, rpctypes.ErrUserEmpty), errors.Is(err, rpctypes.ErrUserNotFound),
+		errors.Is(err, rpctypes.ErrInvalidAuthToken):
 		return true
 	}
 	return false

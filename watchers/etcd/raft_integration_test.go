@@ -101,10 +101,15 @@ func TestIntegrationRaft(t *testing.T) {
 			q.QuotaBytes == nil || int64(*q.QuotaBytes) != m.Quota || time.Since(q.Started) > 10*time.Minute || q.URL != m.Endpoint+"/metrics" {
 			t.Errorf("%s: %+v", m.Name, q)
 		}
-		if last := m.History[len(m.History)-1]; last.FsyncP99 == 0 || last.CommitP99 == 0 {
-			t.Errorf("%s: the history has no latencies: %+v", m.Name, last)
-		}
 	}
+	wait(20*time.Second, "the history has the latencies, from the next poll on", func(s *Snapshot) error {
+		for _, m := range s.Members {
+			if last := m.History[len(m.History)-1]; last.FsyncP99 == 0 || last.CommitP99 == 0 || last.PeerRTTP99 == 0 {
+				return fmt.Errorf("%s: %+v", m.Name, last)
+			}
+		}
+		return nil
+	})
 
 	s = wait(time.Minute, "certificates", func(s *Snapshot) error {
 		for _, m := range s.Members {
@@ -176,7 +181,10 @@ func TestIntegrationRaft(t *testing.T) {
 	})
 
 	var learner uint64
-	call(t, "add a learner", func(ctx context.Context) error {
+	// For some seconds after a member is back etcd takes the cluster for unhealthy: it wants its peers connected for five.
+	testcluster.Eventually(t, time.Minute, "add a learner", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
 		r, err := writer.Members()[0].Client().MemberAddAsLearner(ctx, []string{"https://127.0.0.1:1"})
 		if err == nil {
 			learner = r.Member.ID
