@@ -16,6 +16,7 @@ import (
 const (
 	confirmLeaders = 3 * time.Second
 	confirmStorage = time.Minute
+	confirmLists   = 3 // looks
 )
 
 // clusterFindings are about the cluster as a whole. m.mu is held.
@@ -155,6 +156,21 @@ func hostFindings(ds *drafts, s *Snapshot) {
 			ds.add(FoundOneHost, Warning, nil, "%s are on one host, %s", strings.Join(hosts[h], " and "), h).about = h
 		}
 	}
+}
+
+// compare counts how often in a row the endpoint's list differs in the same way from the one that is believed: lists are asked for at
+// different times, ten seconds apart, and while members come and go any two of them differ.
+func (c *conn) compare(believed []*pb.Member) {
+	pair := strings.Join(listKeys(c.list), ",") + " / " + strings.Join(listKeys(believed), ",")
+	switch {
+	case sameList(c.list, believed):
+		c.differs = 0
+	case pair == c.compared:
+		c.differs++
+	default:
+		c.differs = 1
+	}
+	c.compared = pair
 }
 
 // sameList reports whether two members have the same member list, in any order. Names and client URLs come later than the member: only

@@ -64,7 +64,7 @@ func (m *model) memberFindings(ds *drafts, s *Snapshot, r *MemberRow, now time.T
 		if k == nil || m.listed1.IsZero() || m.listed1.After(k.first) {
 			ds.add(FoundStranger, Critical, r, "%s answers and is not in the member list", name)
 		}
-	case c != nil && c.differs >= 2:
+	case c != nil && c.differs >= confirmLists && !sameList(c.list, m.list):
 		text := fmt.Sprintf("the member list of %s differs from the leader's: %s", name, m.differs(c.list))
 		if len(c.list) == 1 && c.list[0].ID == r.MemberID {
 			text = fmt.Sprintf("%s has a member list of itself alone, the others have %d members", name, len(m.list))

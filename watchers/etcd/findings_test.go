@@ -86,9 +86,16 @@ func TestFindingsOfMembersThatDisagree(t *testing.T) {
 	alone := []*pb.Member{full[2]}
 	f.listed(f.conns[3], ms(1000), alone)
 	f.want(f.all(1000, 1, 4), FoundLists, 0, "") // once is as long as lists take to spread
+	f.listed(f.conns[3], ms(6000), full[:2])
+	f.listed(f.conns[3], ms(7000), alone)
+	f.listed(f.conns[3], ms(8000), alone)
+	f.want(f.all(8000, 1, 4), FoundLists, 0, "") // members come and go
 	f.listed(f.conns[3], ms(11_000), alone)
 	f.want(f.all(11_000, 1, 4), FoundLists, Critical, "etcd-3 has a member list of itself alone, the others have 3 members")
-	f.listed(f.conns[3], ms(21_000), append(slices.Clone(full[:1]), full[2], &pb.Member{ID: 9, Name: "ghost"}))
+	ghost := append(slices.Clone(full[:1]), full[2], &pb.Member{ID: 9, Name: "ghost"})
+	for at := 19_000; at <= 21_000; at += 1000 {
+		f.listed(f.conns[3], ms(at), ghost)
+	}
 	f.want(f.all(21_000, 1, 4), FoundLists, Critical, "the member list of etcd-3 differs from the leader's: it lacks etcd-2, it has ghost")
 	f.listed(f.conns[3], ms(31_000), full)
 	f.want(f.all(31_000, 1, 4), FoundLists, 0, "")

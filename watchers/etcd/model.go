@@ -65,7 +65,8 @@ type conn struct {
 	listAt    time.Time // when the list was asked for last
 	listRound int
 	askedList bool // and it was told, or not, at least once
-	differs   int  // how often in a row its list was another than the one that is believed
+	differs   int  // how often in a row its list was another than the one that is believed, both as the time before
+	compared  string
 }
 
 // known is what a member said last, through whichever endpoint.
@@ -296,10 +297,7 @@ func (m *model) listed(c *conn, now time.Time, list []*pb.Member) {
 	if l := m.connOf(rowID(m.lead.id, "")); l != nil && l != c && l.list != nil {
 		list = l.list
 	}
-	c.differs++
-	if sameList(c.list, list) {
-		c.differs = 0
-	}
+	c.compare(list)
 	m.list, m.listed1, m.named = list, now, nil
 	for _, l := range list {
 		if l.Name != "" && len(m.names) < maxNames {

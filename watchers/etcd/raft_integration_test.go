@@ -161,7 +161,7 @@ func TestIntegrationRaft(t *testing.T) {
 	c.Run(t, "kill", old.LeaderName)
 	s = wait(30*time.Second, "the timeline says that the leader was gone", func(s *Snapshot) error {
 		l := s.Timeline[len(s.Timeline)-1]
-		if l.From != old.Leader || l.Leader == 0 || l.Leader == old.Leader || len(l.Before) == 0 || !strings.HasPrefix(l.Before[0], old.LeaderName+" stopped answering") {
+		if !s.Quorum.Has || l.From != old.Leader || l.Leader == 0 || l.Leader == old.Leader || len(l.Before) == 0 || !strings.HasPrefix(l.Before[0], old.LeaderName+" stopped answering") {
 			return fmt.Errorf("%+v", l)
 		}
 		return nil
