@@ -202,6 +202,8 @@ func memberStatus(g *theme.Glyphs, m *etcd.MemberRow, now time.Time) (string, th
 		return string(g.Pending) + " asking", theme.Pending
 	case m.Role == etcd.Unstarted:
 		return string(g.Pending) + " not joined", theme.Pending
+	case m.Role == etcd.Denied: // it answers: its reads are measured
+		return string(g.Warn) + " denied", theme.Warn
 	case !m.Reachable && m.LastSeen.IsZero():
 		return bad("unreachable")
 	case !m.Reachable:
