@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -95,6 +96,10 @@ func where(c *cluster.Cluster) string {
 	case id.Server != "" && c.Kube() != nil:
 		return fmt.Sprintf("On cluster %s (as %s)", id.Server, id.who())
 	default:
-		return fmt.Sprintf("On the etcd cluster at %s", id.Etcd)
+		first, rest, more := strings.Cut(id.Etcd, ",")
+		if more {
+			return fmt.Sprintf("On the etcd cluster at %s and %d more", first, 1+strings.Count(rest, ","))
+		}
+		return "On the etcd cluster at " + first
 	}
 }

@@ -90,13 +90,8 @@ func (x *hand) typed(phrase string) {
 func (x *hand) closed(see ...string) string {
 	x.t.Helper()
 	s := x.term.WaitFor(append(see, "Esc closes")...)
-	x.term.WaitUntil("the dialog to close", func(s string) bool {
-		if !strings.Contains(s, "Esc closes") {
-			return true
-		}
-		x.term.Type("q")
-		return false
-	})
+	x.term.Keys("Escape") // is never too early
+	x.term.WaitGone("Esc closes")
 	return s
 }
 
@@ -262,7 +257,7 @@ func testOperationKeys(t *testing.T, n int) {
 	x.again("the member to be added", func() {
 		term.Type("a")
 		x.input("Name and peer URL", name+"="+peer)
-		term.WaitFor("will be added as a learner", "[ Cancel ]")
+		term.WaitFor("Its command line", "[ Cancel ]")
 		answerDialog(t, term, "y")
 	}, func() bool { return x.find(isNew) != nil })
 	s := x.closed("--initial-cluster-state=existing", "c copies")
@@ -281,12 +276,12 @@ func testOperationKeys(t *testing.T, n int) {
 	x.again("the peer URLs to be changed", func() {
 		term.Type("e")
 		x.input("Peer URLs of the member", elsewhere)
-		term.WaitFor("The other members reach it there", "[ Cancel ]")
+		term.WaitFor("Change peer URLs", "[ Cancel ]")
 		answerDialog(t, term, "y")
 	}, func() bool { m := x.find(isNew); return slices.Equal(m.PeerURLs, []string{elsewhere}) })
 	x.again("the member to be removed", func() {
 		term.Keys("C-d")
-		term.WaitFor("will no longer be a member")
+		term.WaitFor("Remove member")
 		x.typed(name)
 	}, func() bool { return x.find(isNew) == nil })
 	stop()
