@@ -102,6 +102,9 @@ func testReadOnlyWalk(t *testing.T, c *testcluster.Cluster) {
 	}
 }
 
+// asks is the beginning of what an action asks for: the rest may be in the next row.
+func asks(a actions.Action) string { return a.Input.Prompt[:min(20, len(a.Input.Prompt))] }
+
 // pressEveryAction presses the key of every action on a view that offers it, and answers yes: the dialog says that it cannot be.
 func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 	t.Helper()
@@ -139,7 +142,7 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 		}
 		term.Keys(strings.Replace(b.Keys[0], "ctrl+", "C-", 1))
 		if a.Input != nil && b.Scope != keymap.KeyTree { // of a key nothing is asked in read-only mode
-			term.WaitFor(a.Title, a.Input.Prompt[:20])
+			term.WaitFor(a.Title, asks(a))
 			if in, ok := inputs[a.ID]; ok {
 				term.Keys("C-u")
 				term.Type(in)
@@ -147,7 +150,7 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 			// A dialog that has just been drawn does not answer. When it asks no more, Enter would be an answer to what it says then.
 			var pressed time.Time
 			term.WaitUntil("the dialog to take Enter", func(s string) bool {
-				if !strings.Contains(s, a.Input.Prompt[:20]) {
+				if !strings.Contains(s, asks(a)) {
 					return true
 				}
 				if time.Since(pressed) > time.Second {

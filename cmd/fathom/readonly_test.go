@@ -313,6 +313,9 @@ func testReadOnlyActions(t *testing.T, c *testcluster.Cluster, targets map[strin
 				if err != nil {
 					t.Fatalf("what would be done: %v", err)
 				}
+				if step.Target.Kind != "" {
+					request.Target = step.Target
+				}
 				if message, err := step.Do(ctx, auditor, request); !errors.Is(err, cluster.ErrReadOnly) && !refused {
 					t.Errorf("done past the runner: %q, %v", message, err)
 				}
