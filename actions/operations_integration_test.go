@@ -297,8 +297,7 @@ func testLostAnswers(t *testing.T) {
 	lose := func(id, input string, target Target) {
 		t.Helper()
 		mark := rec.Count()
-		var o Outcome
-		o = through.act(id, input, target)
+		o := through.act(id, input, target)
 		said := o.Message
 		for _, s := range o.Steps {
 			said += "; " + s.Message

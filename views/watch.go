@@ -44,11 +44,10 @@ type keyWatch struct {
 	table    *table.Table
 	tableY   int
 
-	notes   *changeNotes
-	noted   uint64 // what of the notes is drawn
-	view    *text.View
-	shown   string // the row whose comparison is in view
-	visible bool   // there is room for a comparison
+	notes *changeNotes
+	noted uint64 // what of the notes is drawn
+	view  *text.View
+	shown string // the row whose comparison is in view
 }
 
 func newKeyWatch(env *Env, r Ref) (Pane, error) {

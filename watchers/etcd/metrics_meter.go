@@ -101,14 +101,6 @@ func (t *meter) from(over time.Duration) *reading {
 	return newest
 }
 
-// previous is the reading before the newest; nil: there is none.
-func (t *meter) previous() *reading {
-	if n := len(t.readings); n > 1 {
-		return t.readings[n-2]
-	}
-	return nil
-}
-
 // restarted reports whether two readings are of two processes. Where the time of the start is not told, counters that went back tell.
 func restarted(before, now *reading) bool {
 	if before.started > 0 && now.started > 0 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
 
@@ -28,7 +29,7 @@ const lockTimeout = 5 * time.Second
 
 func view(file string, fn func(*bolt.Tx) error) error {
 	db, err := bolt.Open(file, 0o400, &bolt.Options{ReadOnly: true, Timeout: lockTimeout})
-	if errors.Is(err, bolt.ErrTimeout) { //nolint:staticcheck // the name it has had in every version
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return errors.New("it is locked by a process that writes to it: a running etcd's own database?")
 	}
 	if err != nil {
