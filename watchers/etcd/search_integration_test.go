@@ -195,7 +195,7 @@ func TestIntegrationUsers(t *testing.T) {
 	}
 	root := NewKeys(as("root:r").Etcd())
 	a, err := root.Auth(ctx)
-	if err != nil || !a.Enabled || strings.Join(a.Users, ",") != "jane,root" || strings.Join(a.Roles, ",") != "app,root" || a.Proposals != 3 {
+	if err != nil || !a.Enabled || strings.Join(a.Users, ",") != "jane,root" || strings.Join(a.Roles, ",") != "app" || a.Proposals != 3 {
 		t.Errorf("%+v, %v", a, err)
 	}
 	if roles, err := root.AuthUser(ctx, "jane"); err != nil || len(roles) != 1 || roles[0] != "app" {
