@@ -56,7 +56,14 @@ func crossText(c etcd.CrossCheck) string {
 	line("Object", "%s %s in %s", c.Format.Kind, c.GVR.Resource, c.Format.APIVersion)
 	line("Key", "%s", c.Key)
 	line("Stored", "%s, revision %d, read from %s", c.Format.Format, c.Stored.ModRevision, c.Stored.Member)
-	line("Served", "resourceVersion %s, in the version in which it is stored", c.ResourceVersion)
+	if c.Served == "" {
+		line("Served", "resourceVersion %s, in the version in which it is stored", c.ResourceVersion)
+	} else {
+		line("Served", "resourceVersion %s, in version %s", c.ResourceVersion, c.Served)
+	}
+	if c.Note != "" {
+		line("Note", "%s", c.Note)
+	}
 	line("Verdict", "%s", c.Verdict)
 	const most = 100
 	for i, d := range c.Differences {

@@ -31,6 +31,11 @@ type CrossCheck struct {
 	// Verdict says in a sentence what came out.
 	Verdict string
 	Same    bool // stored and served are the same object at the same revision
+	// Served is the version in which the object was served, if that is another than the one it is stored in, because the API server serves it in
+	// that no more: then a conversion stands between the two.
+	Served string
+	// Note says what was filled in for the comparison.
+	Note string
 }
 
 // FieldDifference is a field that is stored and served differently. Nil: it is not there. The values are as in JSON; those of Secrets are
@@ -87,6 +92,12 @@ func (k *Keys) crossCheck(ctx context.Context, kube *cluster.Kube, key string) (
 		return c, fmt.Errorf("comparing %q: %w", key, err)
 	}
 	served, err := kube.Dynamic().Resource(c.GVR).Namespace(id.Namespace).Get(ctx, id.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		if other, ok := preferred(ctx, kube, c.GVR); ok {
+			c.Served = other.Version
+			served, err = kube.Dynamic().Resource(other).Namespace(id.Namespace).Get(ctx, id.Name, metav1.GetOptions{})
+		}
+	}
 	if err != nil {
 		return c, fmt.Errorf("reading %s in version %s from the API server: %w", id, c.GVR.Version, why404(err))
 	}
@@ -94,6 +105,9 @@ func (k *Keys) crossCheck(ctx context.Context, kube *cluster.Kube, key string) (
 	stored, err := tree(value)
 	if err != nil {
 		return c, fmt.Errorf("comparing %q: its stored value cannot be decoded here: %w", key, err)
+	}
+	if c.Format.Format == Protobuf && embedded(stored, served.Object) {
+		c.Note = "apiVersion and kind of the objects within it are taken from what is served: protobuf does not hold them."
 	}
 	if c.Differences, err = Compare(stored, served.Object); err != nil {
 		return c, err
@@ -108,17 +122,58 @@ func (k *Keys) crossCheck(ctx context.Context, kube *cluster.Kube, key string) (
 	}
 	o.ManagedFields = false
 	c.ServedYAML = Decode(key, data, o).Text
-	c.StoredYAML = Decode(key, value, o).Text
-	switch n := len(c.Differences); n {
-	case 0:
+	if data, err = json.Marshal(stored); err != nil {
+		return c, fmt.Errorf("writing %s as JSON: %w", id, err)
+	}
+	c.StoredYAML = Decode(key, data, o).Text
+	switch n := len(c.Differences); {
+	case c.Served != "":
+		c.Verdict = fmt.Sprintf("Stored in version %s, which the API server does not serve; served in %s. %d fields are written differently, as the conversion between the two has it.",
+			c.GVR.Version, c.Served, n)
+	case n == 0:
 		c.Same = true
 		c.Verdict = fmt.Sprintf("The same object, field by field, at revision %d.", kv.ModRevision)
-	case 1:
+	case n == 1:
 		c.Verdict = "One field differs."
 	default:
 		c.Verdict = fmt.Sprintf("%d fields differ.", n)
 	}
 	return c, nil
+}
+
+// preferred is a resource in the version that the API server prefers, if that is another one.
+func preferred(ctx context.Context, kube *cluster.Kube, r schema.GroupVersionResource) (schema.GroupVersionResource, bool) {
+	rs, err := kube.Resources(ctx)
+	if err != nil {
+		return r, false
+	}
+	for _, x := range rs.List {
+		if x.Group == r.Group && x.Name == r.Resource {
+			return x.GVR(), x.Version != r.Version
+		}
+	}
+	return r, false
+}
+
+// embedded gives the objects within a stored one (the claim templates of a StatefulSet) the apiVersion and kind that they are served with, and
+// reports whether there were some: in protobuf they have none.
+func embedded(stored, served any) (found bool) {
+	switch a := stored.(type) {
+	case map[string]any:
+		b, _ := served.(map[string]any)
+		if a["apiVersion"] == nil && a["kind"] == nil && a["metadata"] != nil && b["apiVersion"] != nil && b["kind"] != nil {
+			a["apiVersion"], a["kind"], found = b["apiVersion"], b["kind"], true
+		}
+		for k := range a {
+			found = embedded(a[k], b[k]) || found
+		}
+	case []any:
+		b, _ := served.([]any)
+		for i := range min(len(a), len(b)) {
+			found = embedded(a[i], b[i]) || found
+		}
+	}
+	return found
 }
 
 func why404(err error) error {

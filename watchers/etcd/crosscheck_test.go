@@ -48,3 +48,19 @@ func TestCompare(t *testing.T) {
 		t.Errorf("%+v", ds)
 	}
 }
+
+// Protobuf does not hold apiVersion and kind of the objects within another one.
+func TestEmbeddedObjects(t *testing.T) {
+	stored := map[string]any{"spec": map[string]any{"volumeClaimTemplates": []any{map[string]any{"metadata": map[string]any{"name": "data"}}}, "selector": map[string]any{"a": "b"}}}
+	served := map[string]any{"spec": map[string]any{"volumeClaimTemplates": []any{map[string]any{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": map[string]any{"name": "data"}}},
+		"selector": map[string]any{"a": "b"}}}
+	if !embedded(stored, served) {
+		t.Error("not found")
+	}
+	if ds, err := Compare(stored, served); err != nil || len(ds) != 0 {
+		t.Errorf("%+v, %v", ds, err)
+	}
+	if embedded(stored, served) {
+		t.Error("found where nothing is missing")
+	}
+}
