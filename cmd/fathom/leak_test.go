@@ -49,10 +49,15 @@ func TestNothingOutlivesTheSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	env.Backups = f.folder(env.Group, c)
 	cat := views.NewCatalog(env, "")
 	var panes []views.Pane
 	for _, name := range cat.Names() {
-		r, err := cat.Resolve(name, "")
+		line := name
+		if name == "history" || name == "watch" { // of one key
+			line += " /registry/pods/shop/cart-0"
+		}
+		r, err := cat.Resolve(line, "")
 		if err != nil {
 			t.Fatal(err)
 		}

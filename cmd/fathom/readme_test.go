@@ -3,8 +3,11 @@ package main
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"fathom/keymap"
 )
@@ -45,8 +48,14 @@ func TestReadmeTellsTheTruth(t *testing.T) {
 		}
 	}
 	for _, m := range regexp.MustCompile("(?:`|fathom )--([a-z-]+)").FindAllStringSubmatch(string(data), -1) {
-		if root.PersistentFlags().Lookup(m[1]) == nil && root.Flags().Lookup(m[1]) == nil {
+		if !hasFlag(root, m[1]) {
 			t.Errorf("README.md names the flag --%s, which does not exist", m[1])
 		}
 	}
+}
+
+// hasFlag reports whether a command, or one beneath it, has a flag.
+func hasFlag(c *cobra.Command, name string) bool {
+	return c.PersistentFlags().Lookup(name) != nil || c.Flags().Lookup(name) != nil ||
+		slices.ContainsFunc(c.Commands(), func(sub *cobra.Command) bool { return hasFlag(sub, name) })
 }
