@@ -375,5 +375,9 @@ func testDefragmentationKilled(t *testing.T) {
 			_ = os.Remove(f)
 		}
 	}
+	eventually(t, "fathom's own connection to the member again", func(ctx context.Context) bool {
+		_, err := e.Preview(ctx, e.action("members.defragment"), e.targetOf(m), "")
+		return err == nil
+	})
 	e.do("members.defragment", "", e.targetOf(m))
 }
