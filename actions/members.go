@@ -54,6 +54,9 @@ func lookAtQuorum(ctx context.Context, c *cluster.Cluster) (*quorum, error) {
 	answers := askAll(ctx, conns)
 	list, clusterID, err := listMembers(ctx, answers)
 	if err != nil {
+		if why := withoutQuorum(answers, err); why != "" {
+			return nil, &Refusal{Reason: why}
+		}
 		return nil, unsent(err)
 	}
 	if known, err := learn(c, conns, list); err != nil {
@@ -118,6 +121,22 @@ func askAll(ctx context.Context, conns []etcdConn) []answer {
 		<-done
 	}
 	return answers
+}
+
+// withoutQuorum says why nothing can be done when members answer and none of them has a quorum behind it; "" when it is something else that
+// went wrong: nobody answers, or it is not allowed to ask.
+func withoutQuorum(answers []answer, err error) string {
+	up := 0
+	for _, a := range answers {
+		if a.status != nil {
+			up++
+		}
+	}
+	if f := cluster.Classify(err); up == 0 || f == cluster.FaultForbidden || f == cluster.FaultUnauthorized || strings.Contains(err.Error(), "permission denied") {
+		return ""
+	}
+	return fmt.Sprintf("etcd has no quorum: %d of %d endpoints answer, and none of them can say with a majority behind it who the members are; "+
+		"nothing can be changed until a majority is back", up, len(answers))
 }
 
 // listMembers also returns the ID of the cluster.
