@@ -170,6 +170,12 @@ func testHostile(t *testing.T, c *testcluster.Cluster) {
 // etcdClient is a client of its own, independent of everything in fathom.
 func etcdClient(t *testing.T, c *testcluster.Cluster) *clientv3.Client {
 	t.Helper()
+	return etcdClientAs(t, c, "", "")
+}
+
+// etcdClientAs is etcdClient of somebody who logs in.
+func etcdClientAs(t *testing.T, c *testcluster.Cluster, user, password string) *clientv3.Client {
+	t.Helper()
 	env := map[string]string{}
 	for _, kv := range c.EtcdEnv(t) {
 		k, v, _ := strings.Cut(kv, "=")
@@ -179,7 +185,8 @@ func etcdClient(t *testing.T, c *testcluster.Cluster) *clientv3.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cli, err := clientv3.New(clientv3.Config{Endpoints: strings.Split(env["ETCDCTL_ENDPOINTS"], ","), TLS: cfg, DialTimeout: 10 * time.Second, Logger: zap.NewNop()})
+	cli, err := clientv3.New(clientv3.Config{Endpoints: strings.Split(env["ETCDCTL_ENDPOINTS"], ","), TLS: cfg, DialTimeout: 10 * time.Second, Logger: zap.NewNop(),
+		Username: user, Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -192,7 +192,8 @@ func testOperationKeys(t *testing.T, n int) {
 		}
 		return nil
 	})
-	clearFilter(term, to)
+	term.Keys("Escape")
+	term.WaitGone("/" + to) // a key within 50 ms of Escape would be Alt with that key
 
 	// c: compaction, by the revision that is suggested.
 	term.Type("c")
@@ -219,7 +220,8 @@ func testOperationKeys(t *testing.T, n int) {
 		}
 		return nil
 	})
-	clearFilter(term, follower.Name)
+	term.Keys("Escape")
+	term.WaitGone("/" + follower.Name)
 
 	// F: all of them; the steps stay on the screen.
 	term.Type("F")
@@ -342,10 +344,4 @@ func testNospaceKeys(t *testing.T) {
 	})
 	x.closed("steps are done")
 	x.term.WaitGone("NOSPACE")
-}
-
-// clearFilter takes the filter away and waits until it is gone: a key within 50 ms of Escape would be Alt with that key. What
-// another client sees done may be before the dialog knows, and then the first Escape is the dialog's.
-func clearFilter(term *testcluster.Terminal, filter string) {
-	until(term, "the filter to be cleared", func() { term.Keys("Escape") }, func(s string) bool { return !strings.Contains(s, "/"+filter) })
 }
