@@ -143,10 +143,6 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 		term.Keys(strings.Replace(b.Keys[0], "ctrl+", "C-", 1))
 		if a.Input != nil && b.Scope != keymap.KeyTree { // of a key nothing is asked in read-only mode
 			term.WaitFor(a.Title, asks(a))
-			if in, ok := inputs[a.ID]; ok {
-				term.Keys("C-u")
-				term.Type(in)
-			}
 			// A dialog that has just been drawn does not answer. When it asks no more, Enter would be an answer to what it says then.
 			var pressed time.Time
 			term.WaitUntil("the dialog to take Enter", func(s string) bool {
@@ -155,6 +151,10 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 				}
 				if time.Since(pressed) > time.Second {
 					pressed = time.Now()
+					if in, ok := inputs[a.ID]; ok {
+						term.Keys("C-u")
+						term.Type(in)
+					}
 					term.Keys("Enter")
 				}
 				return false

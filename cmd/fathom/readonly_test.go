@@ -331,6 +331,7 @@ func testReadOnlyActions(t *testing.T, c *testcluster.Cluster, targets map[strin
 					return
 				}
 				mark = rec.Count()
+				request.Target = target
 				if step, err = first(ctx, a, admin, request); err != nil {
 					t.Fatalf("what would be done: %v", err)
 				}
