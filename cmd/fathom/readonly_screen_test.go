@@ -115,7 +115,7 @@ func pressEveryAction(t *testing.T, term *testcluster.Terminal) {
 		keymap.Members:   {"members /follower", "─ members", "▸ etcd-"},
 		keymap.Backups:   {"backups", "─ backups", "no snapshot is in the backup folder"},
 		keymap.Leases:    {"leases", "─ leases", "▸ "},
-		keymap.KeyTree:   {"keys /registry/namespaces", "─ keys", "▸ data"},
+		keymap.KeyTree:   {"keys /registry/namespaces", "─ keys", "▸   batch"},
 	}
 	left, pressed := map[string]actions.Action{}, map[string]bool{}
 	for _, a := range actions.All() {
