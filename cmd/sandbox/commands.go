@@ -102,6 +102,7 @@ func (a *app) up() *cobra.Command {
 	f.BoolVar(&spec.Encrypt, "encrypt", false, "encrypt Secrets at rest (secretbox)")
 	f.BoolVar(&spec.Fsync, "fsync", false, "let etcd fsync its log; off by default, the data dies with the sandbox anyway")
 	f.Int64Var(&spec.QuotaBytes, "quota-bytes", 0, "etcd's backend quota in bytes; 0 means etcd's default (2 GiB)")
+	f.DurationVar(&spec.CertFor, "cert-for", 0, "how long the certificates are valid, but the authorities'; 0 means a year")
 	f.BoolVar(&spec.EtcdOnly, "etcd-only", false, "only the etcd members: no API server, no workloads")
 	f.BoolVar(&spec.Lean, "lean", false, "let the components take less memory and more processor time")
 	return cmd
@@ -165,6 +166,9 @@ func printStatus(cmd *cobra.Command, st control.Status) error {
 		state, pid := c.State, "-"
 		if c.Partitioned {
 			state += ",partitioned"
+		}
+		if c.BlackHoled {
+			state += ",black hole"
 		}
 		if c.PID != 0 {
 			pid = fmt.Sprint(c.PID)
@@ -271,30 +275,4 @@ func (a *app) leader() *cobra.Command {
 			return nil
 		},
 	}
-}
-
-func (a *app) faults() []*cobra.Command {
-	var out []*cobra.Command
-	for _, v := range []struct{ verb, arg, short string }{
-		{"kill", "NAME", "End a component with SIGKILL; it stays dead until `restart`"},
-		{"stop", "NAME", "Freeze a component with SIGSTOP"},
-		{"cont", "NAME", "Let a frozen component go on with SIGCONT"},
-		{"restart", "NAME", "Start a component anew, killing it first when it runs"},
-		{"partition", "ETCD-MEMBER", "Cut all Raft traffic to and from an etcd member; clients still reach it"},
-		{"heal", "ETCD-MEMBER", "End a partition"},
-	} {
-		out = append(out, &cobra.Command{
-			Use:   v.verb + " " + v.arg,
-			Short: v.short,
-			Args:  cobra.ExactArgs(1),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				d, err := a.dir()
-				if err != nil {
-					return err
-				}
-				return control.NewClient(d).Fault(cmd.Context(), v.verb, args[0])
-			},
-		})
-	}
-	return out
 }

@@ -201,6 +201,112 @@ func (r *running) killScheduler() {
 	}
 }
 
+// The faults that etcd alone can show, on a cluster of nothing else.
+func TestEtcdFaults(t *testing.T) {
+	integration(t)
+	r := start(t, "--etcd-only")
+	answers := func(name string) bool { _, err := r.etcdStatus(name); return err == nil }
+	all := func() bool { return answers("etcd-1") && answers("etcd-2") && answers("etcd-3") }
+	t.Run("a black hole hides a member from clients only", func(t *testing.T) {
+		r.t = t
+		term := func() uint64 {
+			st, err := r.etcdStatus("etcd-1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return st.RaftTerm
+		}
+		before := term()
+		r.must("blackhole", "etcd-2")
+		if !r.component("etcd-2").BlackHoled || answers("etcd-2") {
+			t.Error("it answers")
+		}
+		r.must("heal", "etcd-2")
+		r.eventually(20*time.Second, "etcd-2 to answer", func() bool { return answers("etcd-2") })
+		if now := term(); now != before {
+			t.Errorf("term %d, was %d: its peers noticed", now, before)
+		}
+	})
+	t.Run("an expired certificate, renewed", func(t *testing.T) {
+		r.t = t
+		r.must("expire", "etcd-2")
+		if _, err := r.etcdStatus("etcd-2"); err == nil {
+			t.Error("a client takes it")
+		}
+		r.must("renew", "etcd-2")
+		r.eventually(20*time.Second, "etcd-2 to answer", func() bool { return answers("etcd-2") })
+	})
+	t.Run("back to what was kept", func(t *testing.T) {
+		r.t = t
+		if out, err := r.run("rewind"); err == nil || !strings.Contains(out, "keep") {
+			t.Errorf("rewind of nothing: %v: %s", err, out)
+		}
+		r.must("keep")
+		r.eventually(30*time.Second, "the members after keep", func() bool { _, err := r.run("leader"); return err == nil && all() })
+		kept := r.put("after keep")
+		for range 3 {
+			r.put("later")
+		}
+		r.must("rewind")
+		r.eventually(30*time.Second, "the members after rewind", func() bool { _, err := r.run("leader"); return err == nil && all() })
+		if st, err := r.etcdStatus("etcd-3"); err != nil || st.Header.Revision >= kept {
+			t.Errorf("revision %d, before the first write it was less than %d: %v", st.Header.Revision, kept, err)
+		}
+	})
+	t.Run("an altered member has another hash", func(t *testing.T) {
+		r.t = t
+		r.put("the same for all")
+		r.must("alter", "etcd-3")
+		r.eventually(30*time.Second, "the altered member", func() bool { _, err := r.run("leader"); return err == nil && all() })
+		hashes := map[uint32]int{}
+		r.etcd(func(ctx context.Context, c *clientv3.Client) {
+			for _, e := range c.Endpoints() {
+				h, err := c.HashKV(ctx, e, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				hashes[h.Hash]++
+			}
+		})
+		if len(hashes) != 2 {
+			t.Errorf("hashes %v", hashes)
+		}
+	})
+	r.t = t
+}
+
+// etcd calls f with a client of all members.
+func (r *running) etcd(f func(ctx context.Context, c *clientv3.Client)) {
+	r.t.Helper()
+	spec, err := controlplane.Load(r.dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	tls, err := sandbox.EtcdTLS(r.dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c, err := clientv3.New(clientv3.Config{Endpoints: spec.ClientURLs(), TLS: tls, Logger: zap.NewNop()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer c.Close()
+	f(withTimeout(r.t, 30*time.Second), c)
+}
+
+// put writes a key and returns its revision.
+func (r *running) put(value string) (revision int64) {
+	r.t.Helper()
+	r.etcd(func(ctx context.Context, c *clientv3.Client) {
+		res, err := c.Put(ctx, "sandbox-test", value)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		revision = res.Header.Revision
+	})
+	return revision
+}
+
 // A parent that is killed takes its children along, also a frozen one.
 func TestKilledParentLeavesNothing(t *testing.T) {
 	integration(t)

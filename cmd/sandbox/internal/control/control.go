@@ -25,6 +25,7 @@ type Component struct {
 	PID         int      `json:"pid,omitempty"`
 	State       string   `json:"state"`
 	Partitioned bool     `json:"partitioned,omitempty"`
+	BlackHoled  bool     `json:"blackHoled,omitempty"`
 	Restarts    int      `json:"restarts"`
 	Endpoints   []string `json:"endpoints"`
 	Exit        string   `json:"exit,omitempty"`
@@ -42,8 +43,8 @@ type Status struct {
 // Handler does what the API offers.
 type Handler interface {
 	Status() Status
-	// Fault applies a verb (kill, stop, cont, restart, partition, heal) to a
-	// component.
+	// Fault applies a verb (kill, partition, ...) to a component, or to all
+	// etcd members when the name is empty.
 	Fault(ctx context.Context, verb, name string) error
 	// Down asks the sandbox to end and returns at once.
 	Down()
@@ -89,11 +90,13 @@ func routes(h Handler) http.Handler {
 		_ = json.NewEncoder(w).Encode(h.Status())
 	})
 	mux.HandleFunc("POST /down", func(http.ResponseWriter, *http.Request) { h.Down() })
-	mux.HandleFunc("POST /fault/{verb}/{name}", func(w http.ResponseWriter, r *http.Request) {
+	fault := func(w http.ResponseWriter, r *http.Request) {
 		if err := h.Fault(r.Context(), r.PathValue("verb"), r.PathValue("name")); err != nil {
 			http.Error(w, err.Error(), http.StatusConflict)
 		}
-	})
+	}
+	mux.HandleFunc("POST /fault/{verb}/{name}", fault)
+	mux.HandleFunc("POST /fault/{verb}/{$}", fault)
 	return mux
 }
 

@@ -25,7 +25,7 @@ func sample(t *testing.T) (*Spec, layout.Dir) {
 	s := &Spec{
 		Members: 3, Nodes: 12, Zones: 3, Seed: SeedNone, Encrypt: true, QuotaBytes: 64 << 20,
 		NodeName: "cp-a1", AdvertiseAddress: "10.20.0.10", APIServerPort: 20001, ControllerPort: 20002, SchedulerPort: 20003, KubeletPort: 20004,
-		Etcd: []MemberPorts{{20010, 20011, 20012, 20013}, {20020, 20021, 20022, 20023}, {20030, 20031, 20032, 20033}},
+		Etcd: []MemberPorts{{20010, 20011, 20012, 20013, 20014}, {20020, 20021, 20022, 20023, 20024}, {20030, 20031, 20032, 20033, 20034}},
 	}
 	b, err := pki.Create(d, pki.Options{Members: 3, NodeName: s.NodeName, AdvertiseAddress: s.AdvertiseAddress, ServiceIP: ServiceIP})
 	if err != nil {
@@ -173,7 +173,7 @@ func TestNames(t *testing.T) {
 
 func TestPortsAreDistinctAndOnLoopback(t *testing.T) {
 	s := &Spec{Members: 5}
-	listeners, err := s.ChoosePorts()
+	peers, clients, err := s.ChoosePorts()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +186,7 @@ func TestPortsAreDistinctAndOnLoopback(t *testing.T) {
 	}
 	for _, m := range s.Etcd {
 		add(m.Client)
+		add(m.Listen)
 		add(m.Peer)
 		add(m.Proxy)
 		add(m.Metrics)
@@ -194,11 +195,14 @@ func TestPortsAreDistinctAndOnLoopback(t *testing.T) {
 	add(s.ControllerPort)
 	add(s.SchedulerPort)
 	add(s.KubeletPort)
-	for i, l := range listeners {
-		a := l.Addr().(*net.TCPAddr)
-		if !a.IP.IsLoopback() || a.Port != s.Etcd[i].Proxy {
-			t.Errorf("proxy listener %d is at %s", i, a)
+	check := func(l net.Listener, port int) {
+		if a := l.Addr().(*net.TCPAddr); !a.IP.IsLoopback() || a.Port != port {
+			t.Errorf("a proxy listens at %s, not on port %d", a, port)
 		}
 		_ = l.Close()
+	}
+	for i, m := range s.Etcd {
+		check(peers[i], m.Proxy)
+		check(clients[i], m.Client)
 	}
 }

@@ -40,8 +40,12 @@ func (s *Spec) etcdFlags(n int) []string {
 	}
 }
 
-func (s *Spec) etcdExtra() []string {
-	extra := []string{"--initial-cluster-token=fathom-sandbox", "--log-level=warn"}
+func (s *Spec) etcdExtra(n int) []string {
+	extra := []string{
+		"--initial-cluster-token=fathom-sandbox", "--log-level=warn",
+		// The later flag wins: clients come by way of the sandbox.
+		fmt.Sprintf("--listen-client-urls=https://127.0.0.1:%d", s.Etcd[n-1].Listen),
+	}
 	if !s.Fsync {
 		extra = append(extra, "--unsafe-no-fsync")
 	}
@@ -205,7 +209,7 @@ func (s *Spec) Args(d layout.Dir, name string) []string {
 		return []string{d.Path()}
 	}
 	n := MemberIndex(name)
-	return onHost(d.MemberRoot(n), s.etcdFlags(n), s.etcdExtra())
+	return onHost(d.MemberRoot(n), s.etcdFlags(n), s.etcdExtra(n))
 }
 
 // MemberIndex is N of etcd-N, or 0 when the name is not a member's.

@@ -43,12 +43,15 @@ const (
 
 // MemberPorts are the loopback ports of one etcd member.
 type MemberPorts struct {
+	// Client is what the member advertises; it listens on Listen, so that all
+	// client traffic passes through the sandbox and can be made to vanish.
 	Client int `json:"client"`
 	// Peer is where the member listens; Proxy is what it advertises, so that
 	// all peer traffic passes through the sandbox and can be cut.
 	Peer    int `json:"peer"`
 	Proxy   int `json:"proxy"`
 	Metrics int `json:"metrics"`
+	Listen  int `json:"listen"`
 }
 
 // Spec is what `up` was asked for and what it chose. It is stored in the
@@ -65,6 +68,8 @@ type Spec struct {
 	Lean bool `json:"lean,omitempty"`
 	// EtcdOnly leaves everything but the etcd members away.
 	EtcdOnly bool `json:"etcdOnly,omitempty"`
+	// CertFor is how long the leaf certificates are valid; 0 means a year.
+	CertFor time.Duration `json:"certFor,omitempty"`
 
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
@@ -95,6 +100,8 @@ func (s *Spec) Validate() error {
 		return fmt.Errorf("--seed sample needs at least 8 nodes, not %d: raise --nodes or use --seed none", s.Nodes)
 	case s.EtcdOnly && s.Seed != SeedNone:
 		return fmt.Errorf("--seed %s: --etcd-only has no API server that could take workloads", s.Seed)
+	case s.CertFor != 0 && s.CertFor < 30*time.Second:
+		return fmt.Errorf("--cert-for %s: certificates must outlive the start; give 30s or more", s.CertFor)
 	case s.QuotaBytes < 0:
 		return fmt.Errorf("--quota-bytes %d: a size in bytes, or 0 for etcd's default", s.QuotaBytes)
 	}
@@ -167,10 +174,9 @@ func (s *Spec) Env() []string {
 	return nil
 }
 
-// ChoosePorts picks free loopback ports for everything but the peer proxies,
-// whose listeners the caller holds from now on: it gets them back in member
-// order.
-func (s *Spec) ChoosePorts() ([]net.Listener, error) {
+// ChoosePorts picks free loopback ports for everything but the proxies, whose
+// listeners the caller holds from now on: it gets them back in member order.
+func (s *Spec) ChoosePorts() (peers, clients []net.Listener, err error) {
 	p := picker{}
 	defer p.release()
 	s.APIServerPort = p.pick()
@@ -178,23 +184,24 @@ func (s *Spec) ChoosePorts() ([]net.Listener, error) {
 	s.SchedulerPort = p.pick()
 	s.KubeletPort = p.pick()
 	s.Etcd = nil
-	var proxies []net.Listener
 	for range s.Members {
-		m := MemberPorts{Client: p.pick(), Peer: p.pick(), Metrics: p.pick()}
+		m := MemberPorts{Listen: p.pick(), Peer: p.pick(), Metrics: p.pick()}
 		m.Proxy = p.pick()
+		m.Client = p.pick()
 		if p.err != nil {
 			break
 		}
-		proxies = append(proxies, p.keepLast())
+		clients = append(clients, p.keepLast())
+		peers = append(peers, p.keepLast())
 		s.Etcd = append(s.Etcd, m)
 	}
 	if p.err != nil {
-		for _, l := range proxies {
+		for _, l := range append(peers, clients...) {
 			_ = l.Close()
 		}
-		return nil, p.err
+		return nil, nil, p.err
 	}
-	return proxies, nil
+	return peers, clients, nil
 }
 
 // picker holds every port it has given out until release, so that no two are

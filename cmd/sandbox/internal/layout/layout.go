@@ -71,6 +71,12 @@ func (d Dir) Ready() string            { return d.join("ready") }
 func (d Dir) Seeded() string           { return d.join("seeded") }
 func (d Dir) Lock() string             { return d.join("lock") }
 
+// Kept is the copy of a member's data folder that `keep` makes.
+func (d Dir) Kept(member string) string { return d.join("kept", member) }
+
+// MemberData is the data folder of etcd-N, N from 1.
+func (d Dir) MemberData(n int) string { return filepath.Join(d.MemberRoot(n), EtcdDataDir) }
+
 // Spec holds what `up` was asked for and the ports it chose. Its presence is
 // also what marks a directory as a sandbox's own.
 func (d Dir) Spec() string { return d.join("sandbox.json") }
@@ -96,7 +102,7 @@ func (d Dir) KubeletKey() string  { return d.join("kwok", "kubelet.key") }
 // owned lists everything `up` may have created, for Reset.
 func (d Dir) owned() []string {
 	return []string{
-		d.HostRoot(), d.join("members"), d.join("kwok"), d.Logs(),
+		d.HostRoot(), d.join("members"), d.join("kept"), d.join("kwok"), d.Logs(),
 		d.AdminKubeconfig(), d.ViewerKubeconfig(), d.EtcdEnv(),
 		d.Ready(), d.Seeded(), d.Spec(), d.join(ControlSocket),
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"fathom/cmd/sandbox/internal/layout"
 )
@@ -34,6 +35,8 @@ type Options struct {
 	AdvertiseAddress string
 	// ServiceIP is the first address of the service range.
 	ServiceIP string
+	// CertFor is how long the leaf certificates are valid; 0 means a year.
+	CertFor time.Duration
 }
 
 // Bundle holds the authorities and the client pairs that go into kubeconfigs.
@@ -77,7 +80,7 @@ func Create(d layout.Dir, o Options) (*Bundle, error) {
 		return nil, err
 	}
 	for n := 1; n <= o.Members; n++ {
-		if err := b.writeMember(d, n); err != nil {
+		if err := b.writeMember(d, n, o.CertFor); err != nil {
 			return nil, err
 		}
 	}
@@ -93,7 +96,7 @@ func Create(d layout.Dir, o Options) (*Bundle, error) {
 		{&b.Kwok, Leaf{CommonName: "kwok", Organization: []string{GroupMasters}}},
 	}
 	for _, c := range clients {
-		c.leaf.Client = true
+		c.leaf.Client, c.leaf.For = true, o.CertFor
 		if *c.to, err = b.CA.Sign(c.leaf); err != nil {
 			return nil, err
 		}
@@ -124,6 +127,7 @@ func (b *Bundle) writeLeaves(d layout.Dir, o Options) error {
 		{b.CA, pkiDir + "/scheduler-server", Leaf{CommonName: "kube-scheduler", Hosts: loopback, Server: true}},
 		{b.CA, trimCrt(d.KubeletCert()), Leaf{CommonName: "system:node:" + o.NodeName, Organization: []string{"system:nodes"}, Hosts: loopback, Server: true}},
 	} {
+		l.leaf.For = o.CertFor
 		p, err := l.ca.Sign(l.leaf)
 		if err != nil {
 			return err
@@ -138,24 +142,83 @@ func (b *Bundle) writeLeaves(d layout.Dir, o Options) error {
 // writeMember writes the serving and peer pairs of one member into its host's
 // tree. Both serve and act as clients, as in kubeadm: a member is a client of
 // its peers.
-func (b *Bundle) writeMember(d layout.Dir, n int) error {
+func (b *Bundle) writeMember(d layout.Dir, n int, valid time.Duration) error {
 	dir := filepath.Join(d.MemberRoot(n), layout.EtcdPKIDir)
-	name := layout.MemberName(n)
+	leaf := memberLeaf(n, valid)
 	if n > 1 {
 		if err := b.EtcdCA.WriteCert(filepath.Join(dir, "ca")); err != nil {
 			return err
 		}
 	}
 	for _, base := range []string{"server", "peer"} {
-		p, err := b.EtcdCA.Sign(Leaf{CommonName: name, Hosts: []string{name, "localhost", "127.0.0.1"}, Server: true, Client: true})
+		p, err := b.EtcdCA.Sign(leaf)
 		if err != nil {
 			return err
 		}
 		if err := p.Write(filepath.Join(dir, base)); err != nil {
-			return fmt.Errorf("write %s certificate of %s: %w", base, name, err)
+			return fmt.Errorf("write %s certificate of %s: %w", base, leaf.CommonName, err)
 		}
 	}
 	return nil
+}
+
+func memberLeaf(n int, valid time.Duration) Leaf {
+	name := layout.MemberName(n)
+	return Leaf{CommonName: name, Hosts: []string{name, "localhost", "127.0.0.1"}, Server: true, Client: true, For: valid}
+}
+
+// ReissueServing gives a member's serving certificate another end, from now on;
+// a negative one has passed. The key stays, so that the two files fit each other
+// at any moment. etcd reads them anew for every handshake.
+func ReissueServing(d layout.Dir, n int, valid time.Duration) error {
+	ca, err := readPair(d.Host(layout.EtcdPKIDir + "/ca"))
+	if err != nil {
+		return err
+	}
+	base := filepath.Join(d.MemberRoot(n), layout.EtcdPKIDir, "server")
+	old, err := readPair(base)
+	if err != nil {
+		return err
+	}
+	p, err := ca.signFor(memberLeaf(n, valid), old.Key)
+	if err != nil {
+		return err
+	}
+	if err := p.WriteCert(base + ".new"); err != nil {
+		return err
+	}
+	return os.Rename(base+".new.crt", base+".crt")
+}
+
+// readPair reads base.crt and base.key as Write stores them.
+func readPair(base string) (*Pair, error) {
+	block := func(path string) ([]byte, error) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		p, _ := pem.Decode(b)
+		if p == nil {
+			return nil, fmt.Errorf("%s holds no PEM block", path)
+		}
+		return p.Bytes, nil
+	}
+	der, err := block(base + ".crt")
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate %s.crt: %w", base, err)
+	}
+	if der, err = block(base + ".key"); err != nil {
+		return nil, err
+	}
+	key, err := x509.ParseECPrivateKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("read key %s.key: %w", base, err)
+	}
+	return &Pair{Cert: cert, Key: key}, nil
 }
 
 func writeServiceAccountKeys(d layout.Dir) error {

@@ -7,6 +7,7 @@
 package pki
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -41,6 +42,9 @@ type Leaf struct {
 	Hosts  []string
 	Server bool
 	Client bool
+	// For is how long it is valid from now on; 0 means kubeadm's year. A
+	// negative one makes a certificate that has expired.
+	For time.Duration
 }
 
 // NewCA makes a self-signed certificate authority.
@@ -53,12 +57,25 @@ func NewCA(commonName string) (*Pair, error) {
 	tmpl.BasicConstraintsValid = true
 	tmpl.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
 	tmpl.DNSNames = []string{commonName}
-	return sign(tmpl, nil)
+	key, err := newKey(commonName)
+	if err != nil {
+		return nil, err
+	}
+	return sign(tmpl, key, nil)
 }
 
 // Sign makes a key and a certificate for it, signed by the authority.
 func (ca *Pair) Sign(l Leaf) (*Pair, error) {
-	tmpl, err := template(l.CommonName, leafLifetime)
+	key, err := newKey(l.CommonName)
+	if err != nil {
+		return nil, err
+	}
+	return ca.signFor(l, key)
+}
+
+// signFor makes a certificate for a key that there is already.
+func (ca *Pair) signFor(l Leaf, key *ecdsa.PrivateKey) (*Pair, error) {
+	tmpl, err := template(l.CommonName, cmp.Or(l.For, leafLifetime))
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +94,7 @@ func (ca *Pair) Sign(l Leaf) (*Pair, error) {
 			tmpl.DNSNames = append(tmpl.DNSNames, h)
 		}
 	}
-	return sign(tmpl, ca)
+	return sign(tmpl, key, ca)
 }
 
 func template(commonName string, life time.Duration) (*x509.Certificate, error) {
@@ -87,20 +104,24 @@ func template(commonName string, life time.Duration) (*x509.Certificate, error) 
 	}
 	// A little in the past, so that a clock that is stepped back while the
 	// sandbox starts does not make every certificate "not yet valid".
-	notBefore := time.Now().Add(-5 * time.Minute).UTC()
+	now := time.Now().UTC()
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: commonName},
-		NotBefore:    notBefore,
-		NotAfter:     notBefore.Add(life),
+		NotBefore:    now.Add(-5 * time.Minute),
+		NotAfter:     now.Add(life),
 	}, nil
 }
 
-func sign(tmpl *x509.Certificate, ca *Pair) (*Pair, error) {
+func newKey(commonName string) (*ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("key for %s: %w", tmpl.Subject.CommonName, err)
+		return nil, fmt.Errorf("key for %s: %w", commonName, err)
 	}
+	return key, nil
+}
+
+func sign(tmpl *x509.Certificate, key *ecdsa.PrivateKey, ca *Pair) (*Pair, error) {
 	parent, signer := tmpl, key
 	if ca != nil {
 		parent, signer = ca.Cert, ca.Key

@@ -3,10 +3,12 @@ package pki
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"fathom/cmd/sandbox/internal/layout"
 )
@@ -108,5 +110,34 @@ func TestKeysArePrivate(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A serving certificate can be given another end; the key and the names stay.
+func TestReissueServing(t *testing.T) {
+	d, b := create(t, 2)
+	base := filepath.Join(d.MemberRoot(2), layout.EtcdPKIDir, "server")
+	before := load(t, base)
+	roots := x509.NewCertPool()
+	roots.AddCert(b.EtcdCA.Cert)
+	verify := func() error {
+		_, err := load(t, base).Verify(x509.VerifyOptions{Roots: roots, DNSName: "etcd-2"})
+		return err
+	}
+	if err := ReissueServing(d, 2, -time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	var invalid x509.CertificateInvalidError
+	if err := verify(); !errors.As(err, &invalid) || invalid.Reason != x509.Expired {
+		t.Errorf("an expired certificate: %v", err)
+	}
+	if err := ReissueServing(d, 2, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := verify(); err != nil {
+		t.Errorf("renewed: %v", err)
+	}
+	if after := load(t, base); after.Equal(before) || time.Until(after.NotAfter) < 300*24*time.Hour {
+		t.Errorf("valid until %v", after.NotAfter)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"fathom/cmd/sandbox/internal/clientproxy"
 	"fathom/cmd/sandbox/internal/control"
 	"fathom/cmd/sandbox/internal/controlplane"
 	"fathom/cmd/sandbox/internal/fleet"
@@ -25,6 +26,7 @@ type Sandbox struct {
 	spec  *controlplane.Spec
 	sup   *supervisor.Supervisor
 	peers *peerproxy.Network
+	front *clientproxy.Proxy
 	began time.Time
 
 	outMu sync.Mutex
@@ -50,7 +52,7 @@ func Up(ctx context.Context, d layout.Dir, spec *controlplane.Spec, out io.Write
 		_ = os.Remove(d.Lock()) // the directory may not be ours
 		return err
 	}
-	s := &Sandbox{dir: d, spec: spec, out: out, began: time.Now(), down: make(chan struct{}), peers: peerproxy.New()}
+	s := &Sandbox{dir: d, spec: spec, out: out, began: time.Now(), down: make(chan struct{}), peers: peerproxy.New(), front: clientproxy.New()}
 	s.sup = supervisor.New(s.say)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -104,13 +106,14 @@ func (s *Sandbox) prepare() error {
 	s.spec.PID, s.spec.Started = os.Getpid(), s.began
 	nodes := s.nodes()
 	s.spec.NodeName, s.spec.AdvertiseAddress = nodes[0].Name, nodes[0].IP
-	listeners, err := s.spec.ChoosePorts()
+	peers, clients, err := s.spec.ChoosePorts()
 	if err != nil {
 		return err
 	}
-	for i, l := range listeners {
+	for i, m := range s.spec.Etcd {
 		name := layout.MemberName(i + 1)
-		s.peers.Add(name, l, fmt.Sprintf("127.0.0.1:%d", s.spec.Etcd[i].Peer), func() int { return s.sup.PID(name) })
+		s.peers.Add(name, peers[i], fmt.Sprintf("127.0.0.1:%d", m.Peer), func() int { return s.sup.PID(name) })
+		s.front.Add(name, clients[i], fmt.Sprintf("127.0.0.1:%d", m.Listen))
 	}
 	// Saved first: it marks the directory as ours, should the rest fail.
 	if err := s.spec.Save(s.dir); err != nil {
@@ -119,6 +122,7 @@ func (s *Sandbox) prepare() error {
 	bundle, err := pki.Create(s.dir, pki.Options{
 		Members: s.spec.Members, NodeName: s.spec.NodeName,
 		AdvertiseAddress: s.spec.AdvertiseAddress, ServiceIP: controlplane.ServiceIP,
+		CertFor: s.spec.CertFor,
 	})
 	if err != nil {
 		return err
@@ -134,6 +138,7 @@ func (s *Sandbox) nodes() []fleet.Node {
 func (s *Sandbox) end() {
 	s.sup.Close()
 	s.peers.Close()
+	s.front.Close()
 	for _, p := range []string{s.dir.Ready(), s.dir.Seeded(), s.dir.Path() + "/" + layout.ControlSocket} {
 		_ = os.Remove(p)
 	}
@@ -152,7 +157,7 @@ func (s *Sandbox) Status() control.Status {
 	for _, p := range s.sup.Status() {
 		st.Components = append(st.Components, control.Component{
 			Name: p.Name, PID: p.PID, State: string(p.State), Restarts: p.Restarts, Exit: p.Exit,
-			Partitioned: s.peers.Partitioned(p.Name), Endpoints: s.spec.Endpoints(p.Name),
+			Partitioned: s.peers.Partitioned(p.Name), BlackHoled: s.front.BlackHoled(p.Name), Endpoints: s.spec.Endpoints(p.Name),
 		})
 	}
 	return st
@@ -160,37 +165,6 @@ func (s *Sandbox) Status() control.Status {
 
 // Down implements control.Handler.
 func (s *Sandbox) Down() { s.downOnce.Do(func() { close(s.down) }) }
-
-// Fault implements control.Handler.
-func (s *Sandbox) Fault(ctx context.Context, verb, name string) error {
-	if verb == "partition" || verb == "heal" {
-		member, err := s.spec.ResolveMember(name)
-		if err != nil {
-			return err
-		}
-		if verb == "partition" {
-			s.peers.Partition(member)
-		} else {
-			s.peers.Heal(member)
-		}
-		return nil
-	}
-	child, err := s.spec.ResolveName(name)
-	if err != nil {
-		return err
-	}
-	switch verb {
-	case "kill":
-		return s.sup.Kill(ctx, child)
-	case "stop":
-		return s.sup.Stop(child)
-	case "cont":
-		return s.sup.Continue(child)
-	case "restart":
-		return s.sup.Restart(ctx, child)
-	}
-	return fmt.Errorf("no fault %q: use kill, stop, cont, restart, partition or heal", verb)
-}
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

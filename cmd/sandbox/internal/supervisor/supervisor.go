@@ -202,6 +202,18 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	return s.launch(p)
 }
 
+// SetArgs changes the arguments that a child gets from its next start on.
+func (s *Supervisor) SetArgs(name string, args []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.get(name)
+	if err != nil {
+		return err
+	}
+	p.spec.Args = args
+	return nil
+}
+
 // Signal stops (SIGSTOP) or continues (SIGCONT) a child.
 func (s *Supervisor) signal(name string, sig syscall.Signal, to State) error {
 	s.mu.Lock()

@@ -1,0 +1,147 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"fathom/cmd/sandbox/internal/controlplane"
+	"fathom/cmd/sandbox/internal/layout"
+	"fathom/cmd/sandbox/internal/pki"
+)
+
+// Fault implements control.Handler.
+func (s *Sandbox) Fault(ctx context.Context, verb, name string) error {
+	if f, ok := s.clusterFaults()[verb]; ok {
+		return f(ctx)
+	}
+	if f, ok := s.memberFaults()[verb]; ok {
+		member, err := s.spec.ResolveMember(name)
+		if err != nil {
+			return err
+		}
+		return f(ctx, member)
+	}
+	child, err := s.spec.ResolveName(name)
+	if err != nil {
+		return err
+	}
+	switch verb {
+	case "kill":
+		return s.sup.Kill(ctx, child)
+	case "stop":
+		return s.sup.Stop(child)
+	case "cont":
+		return s.sup.Continue(child)
+	case "restart":
+		return s.sup.Restart(ctx, child)
+	}
+	return fmt.Errorf("no fault %q: see `fathom-sandbox --help`", verb)
+}
+
+func (s *Sandbox) memberFaults() map[string]func(context.Context, string) error {
+	return map[string]func(context.Context, string) error{
+		"partition": func(_ context.Context, member string) error { s.peers.Partition(member); return nil },
+		"blackhole": func(_ context.Context, member string) error { s.front.BlackHole(member); return nil },
+		"heal": func(_ context.Context, member string) error {
+			s.peers.Heal(member)
+			s.front.Heal(member)
+			return nil
+		},
+		"expire": func(_ context.Context, member string) error { return s.reissue(member, -time.Minute) },
+		"renew":  func(_ context.Context, member string) error { return s.reissue(member, 0) },
+		"alter":  s.alter,
+	}
+}
+
+func (s *Sandbox) clusterFaults() map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{"keep": s.keep, "rewind": s.rewind}
+}
+
+// reissue gives a member's serving certificate another end. Its clients have to
+// shake hands anew: an open connection does not mind an expired certificate.
+func (s *Sandbox) reissue(member string, valid time.Duration) error {
+	if err := pki.ReissueServing(s.dir, controlplane.MemberIndex(member), valid); err != nil {
+		return err
+	}
+	s.front.Reset(member)
+	return nil
+}
+
+// alter changes one value behind the back of a member. The member starts again
+// without the check for corruption that kubeadm turns on, which would refuse.
+func (s *Sandbox) alter(ctx context.Context, member string) error {
+	n := controlplane.MemberIndex(member)
+	if err := s.sup.Kill(ctx, member); err != nil {
+		return err
+	}
+	key, err := alterNewest(filepath.Join(s.dir.MemberData(n), "member", "snap", "db"))
+	if err != nil {
+		return errors.Join(fmt.Errorf("alter the database of %s: %w", member, err), s.sup.Restart(ctx, member))
+	}
+	args := slices.Clone(s.spec.Args(s.dir, member))
+	for i, a := range args {
+		args[i] = strings.Replace(a, "InitialCorruptCheck=true", "InitialCorruptCheck=false", 1)
+	}
+	if err := s.sup.SetArgs(member, args); err != nil {
+		return err
+	}
+	s.say("%s: the value of %s has been altered", member, key)
+	return s.sup.Restart(ctx, member)
+}
+
+// keep copies the data of all members at one moment, all of them dead.
+func (s *Sandbox) keep(ctx context.Context) error {
+	return s.whileDead(ctx, func(member string, data string) error {
+		kept := s.dir.Kept(member)
+		if err := os.RemoveAll(kept); err != nil {
+			return err
+		}
+		return os.CopyFS(kept, os.DirFS(data))
+	})
+}
+
+// rewind puts the cluster back to the moment of keep: the same cluster and the
+// same members, with older terms, indices and revisions.
+func (s *Sandbox) rewind(ctx context.Context) error {
+	if !exists(s.dir.Kept(layout.MemberName(1))) {
+		return errors.New("nothing was kept: use `fathom-sandbox keep` first")
+	}
+	return s.whileDead(ctx, func(member string, data string) error {
+		if err := os.RemoveAll(data); err != nil {
+			return err
+		}
+		if err := os.CopyFS(data, os.DirFS(s.dir.Kept(member))); err != nil {
+			return err
+		}
+		return os.Chmod(data, 0o700)
+	})
+}
+
+// whileDead kills all members, does something to the data folder of each, and
+// starts them again, whatever came of it.
+func (s *Sandbox) whileDead(ctx context.Context, do func(member, data string) error) error {
+	var first error
+	for n := range s.spec.Etcd {
+		if err := s.sup.Kill(ctx, layout.MemberName(n+1)); err != nil {
+			return err
+		}
+	}
+	for n := range s.spec.Etcd {
+		name := layout.MemberName(n + 1)
+		if err := do(name, s.dir.MemberData(n+1)); err != nil && first == nil {
+			first = fmt.Errorf("data of %s: %w", name, err)
+		}
+	}
+	for n := range s.spec.Etcd {
+		if err := s.sup.Restart(ctx, layout.MemberName(n+1)); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
