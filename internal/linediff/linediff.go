@@ -34,10 +34,17 @@ const maxEdits = 1000
 
 // Lines compares two texts and returns all lines of both in order, by Myers' algorithm ("An O(ND) Difference Algorithm and Its
 // Variations", 1986) between their common beginning and end. Where more than 1000 lines differ, everything between is given as
-// removed and added: true, though longer than it need be. A text that ends without a line end differs from one that has it in its
-// last line, which then says so.
+// removed and added: true, though longer than it need be. When the last line of one has no line end and that of the
+// other has, it says so.
 func Lines(before, after string) []Line {
 	a, b := split(before), split(after)
+	if open := unended(before); open != unended(after) && before != "" && after != "" {
+		side := a
+		if !open {
+			side = b
+		}
+		side[len(side)-1] += noEnd
+	}
 	head := 0
 	for head < len(a) && head < len(b) && a[head] == b[head] {
 		head++
@@ -87,9 +94,11 @@ func split(s string) []string {
 	if last := len(lines) - 1; lines[last] == "" {
 		return lines[:last]
 	}
-	lines[len(lines)-1] += noEnd
 	return lines
 }
+
+// unended reports whether the last line of a text has no line end.
+func unended(s string) bool { return s != "" && !strings.HasSuffix(s, "\n") }
 
 // middle is the shortest edit script of two lists that differ in their first and last lines.
 func middle(a, b []string) []Kind {

@@ -39,6 +39,8 @@ func TestLines(t *testing.T) {
 		{"a\nb\nc\n", "a\nx\nc\n", " a\n-b\n+x\n c\n"},
 		{"a\nb\nc\na\nb\nb\na\n", "c\nb\na\nb\na\nc\n", "-a\n-b\n c\n+b\n a\n b\n-b\n a\n+c\n"}, // Myers' own example
 		{"a", "a\n", "-a (no line end)\n+a\n"},
+		{"a", "b", "-a\n+b\n"},
+		{"", "b", "+b\n"},
 	} {
 		if got := show(Lines(c.before, c.after)); got != c.want {
 			t.Errorf("%q -> %q:\n%swant\n%s", c.before, c.after, got, c.want)
