@@ -57,6 +57,11 @@ func testReadOnlyWalk(t *testing.T, c *testcluster.Cluster) {
 		{"space /registry/pods", []string{"space", "r scans them"}},
 		{"leases", []string{"leases", "etcd was asked about"}},
 		{"users", []string{"users", "raft proposal", "This fathom is read-only"}},
+		{"findings", []string{"─ findings", "etcd 3.6.8"}},
+		{"history /registry/namespaces/default", []string{"─ history"}},
+		{"watch /registry/leases/", []string{"─ watch", "live"}},
+		{"backups", []string{"─ backups"}},
+		{"consistency", []string{"─ consistency", "Live checks"}},
 		{"pods -A", []string{"pods", "all namespaces", "Running", "live"}},
 		{"nodes", []string{"nodes", "NotReady", "Ready"}},
 		{"placement", []string{"placement", "eu-central-1a"}},
@@ -81,6 +86,10 @@ func testReadOnlyWalk(t *testing.T, c *testcluster.Cluster) {
 	term.Keys("Enter")
 	term.WaitFor("kind: Namespace")
 
+	visit(term, "consistency", "─ consistency", "the leases of the control plane")
+	term.Type("H")
+	term.WaitFor("all 3 voters hold the same data")
+
 	pressEveryAction(t, term)
 	command(term, "q")
 	term.WaitFor("exit=0")
@@ -95,6 +104,7 @@ func testReadOnlyWalk(t *testing.T, c *testcluster.Cluster) {
 	for _, path := range []string{
 		"/livez", "/readyz", "/api/v1/pods", "/api/v1/nodes", "/api/v1/namespaces/data/pods/postgres-0", "/api/v1/namespaces/data/pods/postgres-0/log",
 		"/apis/kubevirt.example.io/v1/virtualmachines", "/etcdserverpb.KV/Range", "/etcdserverpb.Maintenance/Status", "/etcdserverpb.Cluster/MemberList",
+		"/etcdserverpb.Watch/Watch", "/etcdserverpb.Maintenance/HashKV",
 	} {
 		if seen[path] == 0 {
 			t.Errorf("nothing was asked of %s: has fathom found a way around the recorder? %v", path, seen)
