@@ -156,6 +156,8 @@ func (p *keyTree) readAll() tea.Cmd {
 // Update implements Updater.
 func (p *keyTree) Update(msg any) tea.Cmd {
 	switch m := msg.(type) {
+	case caughtUp:
+		return p.Refresh()
 	case previewRead:
 		return p.previewed(m)
 	case levelRead:

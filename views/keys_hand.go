@@ -97,7 +97,7 @@ func (p *keyTree) Acted(outs []actions.Outcome) tea.Cmd {
 	if !touched(outs, "") {
 		return nil
 	}
-	return p.Refresh()
+	return p.env.catchUp(p, p.keys)
 }
 
 // touched reports whether something was done, or may have been, to a key; the empty key stands for all.

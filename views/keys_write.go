@@ -75,6 +75,20 @@ func (e *Env) getKey(ctx context.Context, keys *etcd.Keys, key string) (etcd.KV,
 	return keys.Get(ctx, key)
 }
 
+// caughtUp says that the member which is read from has what was written.
+type caughtUp struct{}
+
+// catchUp lets a pane read again what has been written a moment ago. A follower may not have it yet.
+func (e *Env) catchUp(p Pane, keys *etcd.Keys) tea.Cmd {
+	if keys == nil {
+		return nil
+	}
+	return e.Read(p, "reading what was written", func(ctx context.Context) any {
+		keys.CatchUp(ctx)
+		return caughtUp{}
+	})
+}
+
 func bad(err error) tea.Msg { return ToastMsg{Text: safe.String(err.Error()), Bad: true} }
 
 // maxLine bounds what is edited in the dialog's line, in bytes.

@@ -230,7 +230,15 @@ func (p *value) Acted(outs []actions.Outcome) tea.Cmd {
 	if !touched(outs, p.key()) {
 		return nil
 	}
-	return p.Refresh()
+	return p.env.catchUp(p, p.keys)
+}
+
+// Update implements Updater.
+func (p *value) Update(msg any) tea.Cmd {
+	if _, ok := msg.(caughtUp); ok {
+		return p.Refresh()
+	}
+	return p.document.Update(msg)
 }
 
 // revealNext shows the next masked value for a while.

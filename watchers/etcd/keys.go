@@ -153,6 +153,19 @@ func (k *Keys) ask(ctx context.Context, m *cluster.Member, req *pb.RangeRequest)
 	return pb.NewKVClient(m.Client().ActiveConnection()).Range(ctx, req)
 }
 
+// CatchUp waits until the member that is read from has applied what was committed before, for at most the time that one member is waited
+// for: after a write of our own its serializable reads then show it. It is one linearizable read; whether it succeeded shows in
+// what is read next.
+func (k *Keys) CatchUp(ctx context.Context) {
+	ms := k.order()
+	if len(ms) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, k.attempt)
+	defer cancel()
+	_, _ = pb.NewKVClient(ms[0].Client().ActiveConnection()).Range(ctx, &pb.RangeRequest{Key: []byte{0}, CountOnly: true})
+}
+
 // order is the order in which members are asked.
 func (k *Keys) order() []*cluster.Member {
 	ms := k.etcd.Members()
