@@ -199,7 +199,7 @@ func (s *stream) behind(now time.Time, known, told int64) []Breach {
 // note keeps an answer as evidence.
 func (s *stream) note(now time.Time, r *pb.WatchResponse) {
 	add := func(format string, args ...any) {
-		s.evidence = append(s.evidence[max(0, len(s.evidence)-evidenceLen+1):], now.UTC().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
+		s.evidence = append(s.evidence[max(0, len(s.evidence)-evidenceLen+1):], now.Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
 	}
 	h := r.GetHeader()
 	switch {
