@@ -73,10 +73,18 @@ func (s *Sandbox) reissue(member string, valid time.Duration) error {
 	return nil
 }
 
+// commitWait is ten times etcd's pause between two commits of its database (server/storage/backend, defaultBatchInterval).
+const commitWait = time.Second
+
 // alter changes one value behind the back of a member. The member starts again
 // without the check for corruption that kubeadm turns on, which would refuse.
 func (s *Sandbox) alter(ctx context.Context, member string) error {
 	n := controlplane.MemberIndex(member)
+	select { // what a client has just written is in the log, and not yet in the file
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(commitWait):
+	}
 	if err := s.sup.Kill(ctx, member); err != nil {
 		return err
 	}
