@@ -325,8 +325,11 @@ func (s *Server) Watch(stream pb.Watch_WatchServer) error {
 				return err
 			}
 			done, err := s.send(stream, create, &next)
-			if err != nil || done {
+			if err != nil {
 				return err
+			}
+			if done {
+				create = nil // the watch is over, its stream is not: clientv3 may else see the stream's end before the answer
 			}
 		}
 		select {
