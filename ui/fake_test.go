@@ -277,7 +277,7 @@ func (s *screen) typed(text string) {
 
 func (s *screen) wait(d time.Duration) {
 	s.w.now = s.w.now.Add(d)
-	s.send(tickMsg(s.w.now))
+	s.send(tickMsg(s.ticker))
 }
 
 func (s *screen) mustShow(t *testing.T, texts ...string) {

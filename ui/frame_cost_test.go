@@ -91,7 +91,7 @@ var frameCosts = []struct {
 	play                func(s *costScreen)
 }{
 	{name: "a tick without news", allocs: 8, heap: 400, bytes: 0,
-		play: func(s *costScreen) { s.message(tickMsg(s.w.now)) }},
+		play: func(s *costScreen) { s.message(tickMsg(s.ticker)) }},
 	{name: "a key that moves the cursor", allocs: 680, heap: 15 << 10, bytes: 480,
 		play: func(s *costScreen) { s.message(keyPress([]string{"k", "j"}[s.n%2])); s.n++ }},
 	{name: "a tick that changes 15 rows", allocs: 2700, heap: 40 << 10, bytes: 110, play: func(s *costScreen) {
@@ -100,7 +100,7 @@ var frameCosts = []struct {
 		}
 		s.n++
 		s.w.panes[0].dirty = true
-		s.message(tickMsg(s.w.now))
+		s.message(tickMsg(s.ticker))
 	}},
 	{name: "a key that scrolls", allocs: 800, heap: 24 << 10, bytes: 560, play: func(s *costScreen) {
 		s.message(keyPress("j"))

@@ -44,7 +44,7 @@ type Options struct {
 	Opener    Opener
 	Keys      *keymap.Map
 	Theme     *theme.Theme
-	Tick      time.Duration // between two pulls of snapshots: 100 ms, 250 ms over SSH
+	Tick      time.Duration // between two pulls of snapshots: 100 ms, 250 ms over SSH; see also quietTick
 	Start     []views.Ref   // one or two views to open on
 	Namespace string
 	Now       func() time.Time
@@ -74,6 +74,9 @@ type Model struct {
 	toast   toastState
 	seq     uint64 // numbers dialogs, so that late replies find theirs
 
+	ticker uint64 // the newest chain of ticks; those of older ones end
+	quiet  int    // ticks since something has happened
+
 	dirty  bool
 	partly bool  // the canvas shows more than has been painted
 	second int64 // the wall-clock second of the last frame
@@ -89,7 +92,15 @@ type toastState struct {
 	until time.Time
 }
 
-type tickMsg time.Time
+// tickMsg is a tick of the chain of that number.
+type tickMsg uint64
+
+// Every look for news wakes the process up, which is what an idle fathom costs. So after quietAfter ticks in which neither the cluster
+// nor the user has done anything it looks every quietTick only.
+const (
+	quietAfter = 20
+	quietTick  = 250 * time.Millisecond
+)
 
 // New makes the model. Nothing is opened before Init.
 func New(o Options) *Model {
@@ -113,7 +124,27 @@ func (m *Model) Init() tea.Cmd {
 }
 
 func (m *Model) tick() tea.Cmd {
-	return tea.Tick(m.o.Tick, func(t time.Time) tea.Msg { return tickMsg(t) })
+	chain := m.ticker
+	return tea.Tick(m.pace(), func(time.Time) tea.Msg { return tickMsg(chain) })
+}
+
+// pace is the time until the next tick.
+func (m *Model) pace() time.Duration {
+	if m.quiet >= quietAfter {
+		return max(m.o.Tick, quietTick)
+	}
+	return m.o.Tick
+}
+
+// stirred notes that something has happened. After a quiet time it begins a new chain of ticks: what comes of it is not to wait.
+func (m *Model) stirred() tea.Cmd {
+	was := m.quiet
+	m.quiet = 0
+	if was < quietAfter {
+		return nil
+	}
+	m.ticker++
+	return m.tick()
 }
 
 // Update implements tea.Model. It does no I/O and nothing proportional to the number of rows.
@@ -126,15 +157,30 @@ func (m *Model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 			cmd = m.crashed("update", v)
 		}
 	}()
-	return m, m.update(msg)
+	if chain, ok := msg.(tickMsg); ok {
+		return m, m.ticked(uint64(chain))
+	}
+	cmd = m.update(msg)
+	if more := m.stirred(); more != nil {
+		cmd = tea.Batch(cmd, more)
+	}
+	return m, cmd
+}
+
+func (m *Model) ticked(chain uint64) tea.Cmd {
+	if chain != m.ticker {
+		return nil
+	}
+	m.quiet++
+	if m.pull() {
+		m.quiet = 0
+	}
+	m.trim()
+	return m.tick()
 }
 
 func (m *Model) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
-	case tickMsg:
-		m.pull()
-		m.trim()
-		return m.tick()
 	case views.PullMsg:
 		m.pull()
 	case tea.WindowSizeMsg:
@@ -229,13 +275,14 @@ func (m *Model) await(cmd tea.Cmd) tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// pull asks every visible pane for news and decides whether a frame must be drawn.
-func (m *Model) pull() {
+// pull asks every visible pane for news and decides whether a frame must be drawn. It reports whether there were any: that a second has
+// gone by is none.
+func (m *Model) pull() (news bool) {
 	now := m.o.Now()
 	newSecond := now.Unix() != m.second
 	for _, p := range m.visible() {
 		if p.Sync() {
-			m.dirty = true
+			news = true
 		}
 		if t, ok := p.(views.Ticker); ok && newSecond && t.Ticks() {
 			m.dirty = true
@@ -245,14 +292,19 @@ func (m *Model) pull() {
 		}
 	}
 	if g := m.o.Opener.Identity().Gen; g != m.idGen {
-		m.idGen, m.dirty = g, true
+		m.idGen, news = g, true
 	}
-	if o, ok := m.overlay.(*dialog); ok && (o.sync() || newSecond && o.ticking()) {
-		m.dirty = true
+	if o, ok := m.overlay.(*dialog); ok {
+		if o.sync() {
+			news = true
+		}
+		if newSecond && o.ticking() {
+			m.dirty = true
+		}
 	}
 	for _, d := range m.aside { // the footer tells how far they are
 		if d.sync() {
-			m.dirty = true
+			news = true
 		}
 	}
 	if !m.toast.until.IsZero() && now.After(m.toast.until) {
@@ -260,6 +312,8 @@ func (m *Model) pull() {
 		m.dirty = true
 	}
 	m.second = now.Unix()
+	m.dirty = m.dirty || news
+	return news
 }
 
 // View implements tea.Model. The screen is drawn by Paint; this is for whoever runs the model without one.

@@ -51,18 +51,64 @@ func TestTooSmallStillQuits(t *testing.T) {
 	}
 }
 
+// Nobody is kept awake by a screen on which nothing happens, and nobody waits for one on which something does.
+func TestTicksSlowDown(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	quiet := func() {
+		t.Helper()
+		for range quietAfter {
+			if s.pace() == quietTick {
+				t.Error("it was slow too soon")
+			}
+			s.wait(s.pace())
+		}
+		if s.pace() != quietTick {
+			t.Errorf("a tick after %v though nothing happens", s.pace())
+		}
+		for range 10 { // seconds go by
+			s.wait(s.pace())
+		}
+		if s.pace() != quietTick {
+			t.Errorf("a tick after %v because time goes by", s.pace())
+		}
+	}
+	fast := func(why string) {
+		t.Helper()
+		if s.pace() != s.o.Tick {
+			t.Errorf("%s: the next tick comes after %v", why, s.pace())
+		}
+	}
+	quiet()
+	s.w.panes[0].dirty = true
+	s.wait(quietTick)
+	fast("a pane has news")
+
+	quiet()
+	old := s.ticker
+	s.press("j")
+	fast("a key was pressed")
+	if s.ticker == old {
+		t.Error("the key waits for the slow tick that is on its way")
+	}
+	if _, cmd := s.Update(tickMsg(old)); cmd != nil {
+		t.Error("the slow chain of ticks goes on beside the fast one")
+	}
+	s.wait(s.pace())
+	fast("the new chain goes on")
+}
+
 // The frame is drawn only when something changed: the same string is returned otherwise.
 func TestFrameIsCached(t *testing.T) {
 	s := newScreen(t, 80, 24, theme.Options{})
 	n := s.frames
 	for range 50 {
-		s.send(tickMsg(s.w.now))
+		s.send(tickMsg(s.ticker))
 	}
 	if s.frames != n {
 		t.Errorf("%d frames were drawn though nothing changed", s.frames-n)
 	}
 	s.w.panes[0].dirty = true
-	s.send(tickMsg(s.w.now))
+	s.send(tickMsg(s.ticker))
 	if s.frames != n+1 {
 		t.Errorf("%d frames were drawn for one change", s.frames-n)
 	}
@@ -202,7 +248,7 @@ func TestStatesAreDrawnInTheCorner(t *testing.T) {
 		`stale 1s: bad\u{9b}2J`:           {Phase: watchers.Stale, Since: s.w.now.Add(-time.Second), Why: "bad\u009b2J"},
 	} {
 		s.w.panes[0].state, s.w.panes[0].dirty = st, true
-		s.send(tickMsg(s.w.now))
+		s.send(tickMsg(s.ticker))
 		if f := s.Frame(); !strings.Contains(strings.SplitN(f, "\n", 3)[1], want) {
 			t.Errorf("%q is not in the corner:\n%s", want, f)
 		}
@@ -218,7 +264,7 @@ func TestPanicInAPaneEndsInOrder(t *testing.T) {
 	if where != "draw" {
 		t.Fatalf("the panic was reported from %q", where)
 	}
-	if _, cmd := s.Update(tickMsg(s.w.now)); cmd == nil || cmd() != tea.Quit() {
+	if _, cmd := s.Update(tickMsg(s.ticker)); cmd == nil || cmd() != tea.Quit() {
 		t.Error("the screen goes on after a panic")
 	}
 }

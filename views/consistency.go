@@ -61,6 +61,7 @@ func (p *consistency) Sync() bool {
 	if p.env.Check == nil || p.env.Etcd == nil {
 		return false
 	}
+	p.env.Etcd.Look()
 	snap, live, hash := p.env.Etcd.Snapshot(), p.env.Check.Live(), p.env.Check.Hash()
 	if snap == p.snap && live == p.live && hash == p.hash {
 		return false

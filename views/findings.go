@@ -139,6 +139,7 @@ func (p *findings) Sync() bool {
 	if p.env.Etcd == nil {
 		return false
 	}
+	p.env.Etcd.Look()
 	s := p.env.Etcd.Snapshot()
 	if s == p.snap {
 		return false

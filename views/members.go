@@ -87,6 +87,7 @@ func (p *members) Sync() bool {
 	if p.env.Etcd == nil {
 		return false
 	}
+	p.env.Etcd.Look()
 	s := p.env.Etcd.Snapshot()
 	if s == p.snap {
 		return false

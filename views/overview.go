@@ -69,6 +69,7 @@ func (p *overview) Sync() bool {
 		p.data.health = p.env.Hub.Health()
 	}
 	if p.env.Etcd != nil {
+		p.env.Etcd.Look()
 		if s := p.env.Etcd.Snapshot(); s != p.data.etcd {
 			p.data.etcd, changed = s, true
 		}

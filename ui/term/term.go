@@ -109,9 +109,9 @@ func (s *Screen) Run(model Model) error {
 		return err
 	}
 	w, h := s.size()
-	// Bubble Tea's clock only sends what is not part of a frame, a text for the clipboard: ten times a second is enough.
+	// Bubble Tea's clock only sends what is not part of a frame, a text for the clipboard: four times a second is enough.
 	s.p = tea.NewProgram(driver{s, model}, tea.WithContext(s.ctx), tea.WithInput(s.o.In), tea.WithOutput(through{s}),
-		tea.WithoutSignalHandler(), tea.WithoutRenderer(), tea.WithFPS(10), tea.WithWindowSize(w, h), tea.WithColorProfile(profile))
+		tea.WithoutSignalHandler(), tea.WithoutRenderer(), tea.WithFPS(4), tea.WithWindowSize(w, h), tea.WithColorProfile(profile))
 
 	sigs, winch := make(chan os.Signal, 4), make(chan os.Signal, 1)
 	signal.Notify(sigs, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTSTP)
@@ -232,17 +232,20 @@ func (s *Screen) suspend() {
 // watchTerminal ends the screen when the terminal is gone. A hang-up is also signalled, but not to a process that was started with
 // SIGHUP ignored (nohup), and that would otherwise live on without a terminal.
 func (s *Screen) watchTerminal() {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
+	over, end, err := os.Pipe()
+	if err != nil { // no descriptor is left
+		return
+	}
+	defer over.Close()
+	go func() { <-s.done; end.Close() }()
 	for {
-		select {
-		case <-s.done:
+		// No events of the terminal are asked for: only errors and hang-ups are reported.
+		fds := []unix.PollFd{{Fd: int32(s.o.Out.Fd())}, {Fd: int32(over.Fd()), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, -1)
+		if err != nil && err != unix.EINTR || n > 0 && fds[1].Revents != 0 {
 			return
-		case <-tick.C:
 		}
-		fds := []unix.PollFd{{Fd: int32(s.o.Out.Fd())}} // no events asked for: only errors and hang-ups are reported
-		n, err := unix.Poll(fds, 0)
-		if err == nil && n > 0 && fds[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0 {
+		if n > 0 && fds[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0 {
 			s.gone.Store(true)
 			s.End(&Ended{Why: "the terminal is gone", Code: 128 + int(syscall.SIGHUP)})
 			return

@@ -30,6 +30,7 @@ type fakeCluster struct {
 	leader  uint64
 	term    uint64
 	learner uint64
+	timing  timing
 }
 
 type fakeServer struct {
@@ -52,7 +53,7 @@ type fakeServer struct {
 
 func newFake(t *testing.T, n int) *fakeCluster {
 	t.Helper()
-	f := &fakeCluster{t: t, leader: 1, term: 4}
+	f := &fakeCluster{t: t, leader: 1, term: 4, timing: quick}
 	for i := range n {
 		s := &fakeServer{cluster: f, id: uint64(i + 1), name: fmt.Sprintf("etcd-%d", i+1), addr: "127.0.0.1:0", commit: 100, revision: 50,
 			calls: map[string]int{}}
@@ -172,6 +173,7 @@ func (s *fakeServer) Range(_ context.Context, r *pb.RangeRequest) (*pb.RangeResp
 var quick = timing{
 	poll: 50 * time.Millisecond, pollTimeout: 150 * time.Millisecond, probe: 50 * time.Millisecond, probeTimeout: 150 * time.Millisecond,
 	metrics: 100 * time.Millisecond, metricsTimeout: 150 * time.Millisecond, certs: 6 * time.Second, house: 3 * time.Second,
+	calmProbe: 50 * time.Millisecond, calmMetrics: 100 * time.Millisecond, attention: time.Hour,
 	list: 200 * time.Millisecond, behind: 5 * time.Millisecond, publish: 5 * time.Millisecond,
 }
 
@@ -190,7 +192,7 @@ func (f *fakeCluster) watch(t *testing.T, endpoints ...string) *Watcher {
 	t.Cleanup(c.Close)
 	g := run.NewGroup(context.Background(), func(p run.Panic) { t.Errorf("panic in %s: %v\n%s", p.Name, p.Value, p.Stack) })
 	t.Cleanup(g.Stop)
-	return newWatcher(g, c.Etcd(), quick)
+	return newWatcher(g, c.Etcd(), f.timing)
 }
 
 // eventually waits for a snapshot that is as it should be: check says what is missing.

@@ -113,7 +113,8 @@ func restarted(before, now *reading) bool {
 func (w *Watcher) measure(ctx context.Context, c *conn) {
 	failures := 0
 	// A little after the status: then it is known which member it is.
-	for next := w.started.Add(w.timing.metrics / 10); w.until(ctx, next); {
+	offset := w.timing.metrics / 10
+	for ok := w.until(ctx, w.started.Add(offset)); ok; {
 		if w.model.wantsMetrics(c) {
 			r, url, err := w.scrape(ctx, c)
 			if ctx.Err() != nil {
@@ -127,13 +128,11 @@ func (w *Watcher) measure(ctx context.Context, c *conn) {
 			w.model.measured(c, r, url, err)
 			w.changed()
 		}
-		every := w.timing.metrics
+		base, calm := w.timing.metrics, w.timing.calmMetrics
 		if failures > 3 { // where there are none, asking often does not make them
-			every *= 6
+			base, calm = 6*base, 6*calm
 		}
-		for now := time.Now(); !next.After(now); {
-			next = next.Add(every)
-		}
+		ok = w.rest(ctx, base, calm, offset)
 	}
 }
 

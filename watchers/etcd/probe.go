@@ -74,7 +74,7 @@ const probeKey = "health"
 // probe does one small read after the other: from the member's own store, or one that the leader must confirm. Both are needed:
 // a member with a leader may still not answer linearizable reads (etcd issue 22214).
 func (w *Watcher) probe(ctx context.Context, c *conn, serializable bool) {
-	for next := w.started.Add(w.timing.behind); w.until(ctx, next); {
+	for ok := w.until(ctx, w.started.Add(w.timing.behind)); ok; ok = w.rest(ctx, w.timing.probe, w.timing.calmProbe, w.timing.behind) {
 		if serializable || !w.model.isLearner(c) { // a learner serves no linearizable read (server/etcdserver/api/v3rpc/util.go)
 			p := w.read(ctx, c, serializable)
 			if ctx.Err() != nil {
@@ -82,9 +82,6 @@ func (w *Watcher) probe(ctx context.Context, c *conn, serializable bool) {
 			}
 			w.model.probed(c, serializable, p)
 			w.changed()
-		}
-		for now := time.Now(); !next.After(now); {
-			next = next.Add(w.timing.probe)
 		}
 	}
 }

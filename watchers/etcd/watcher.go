@@ -1,9 +1,10 @@
 // Package etcd is the read side of etcd: what its members say of themselves, and the keys they keep.
 //
 // A [Watcher] asks every member for its status once a second, side by side, over the member's own connection and with a deadline
-// of its own, reads its metrics every five seconds and looks at its certificates every ten minutes, and publishes immutable snapshots. Everything it asks is local to the member or a read: it never proposes a raft
-// entry (in particular it never calls Alarm, whose GET is a proposal: etcd server/etcdserver/v3_server.go), so the commit index
-// of an idle etcd does not move because somebody looks at it.
+// of its own, times a read of each every two seconds and reads its metrics every five (ten and fifteen while nobody looks, see
+// [Watcher.Look]), looks at its certificates every ten minutes, and publishes immutable snapshots. Everything it asks is local to the
+// member or a read: it never proposes a raft entry (in particular it never calls Alarm, whose GET is a proposal: etcd
+// server/etcdserver/v3_server.go), so the commit index of an idle etcd does not move because somebody looks at it.
 package etcd
 
 import (
@@ -55,26 +56,30 @@ type timing struct {
 	// metrics is the time between two readings of a member's metrics, certs between two looks at its certificates, house between two
 	// looks at what changes slowly.
 	metrics, metricsTimeout, certs, house time.Duration
-	behind                                time.Duration // how much later than the leader the others are asked; see model.lag
-	publish                               time.Duration // between two snapshots, at least
+	// calmProbe and calmMetrics take the place of probe and metrics while nobody has looked for attention.
+	calmProbe, calmMetrics, attention time.Duration
+	behind                            time.Duration // how much later than the leader the others are asked; see model.lag
+	publish                           time.Duration // between two snapshots, at least
 }
 
 var usual = timing{
 	poll: time.Second, pollTimeout: time.Second,
 	probe: 2 * time.Second, probeTimeout: 1500 * time.Millisecond,
 	metrics: 5 * time.Second, metricsTimeout: 3 * time.Second, certs: 10 * time.Minute, house: time.Minute,
+	calmProbe: 10 * time.Second, calmMetrics: 15 * time.Second, attention: 10 * time.Second,
 	list: 10 * time.Second, behind: 50 * time.Millisecond, publish: watchers.MinPublish,
 }
 
 // Watcher polls the members of one etcd cluster.
 type Watcher struct {
-	etcd    *cluster.Etcd
-	group   *run.Group
-	timing  timing
-	started time.Time
-	model   *model
-	dirty   chan struct{} // holds one token when there is something to publish
-	cur     atomic.Pointer[Snapshot]
+	etcd      *cluster.Etcd
+	group     *run.Group
+	timing    timing
+	started   time.Time
+	model     *model
+	attention attention
+	dirty     chan struct{} // holds one token when there is something to publish
+	cur       atomic.Pointer[Snapshot]
 }
 
 // NewWatcher starts to poll. It ends with Close, or with the group.
@@ -83,6 +88,7 @@ func NewWatcher(g *run.Group, e *cluster.Etcd) *Watcher { return newWatcher(g, e
 func newWatcher(g *run.Group, e *cluster.Etcd, t timing) *Watcher {
 	now := time.Now()
 	w := &Watcher{etcd: e, group: g.Child(), timing: t, started: now, model: newModel(now), dirty: make(chan struct{}, 1)}
+	w.attention.span, w.attention.looked = t.attention, now
 	w.cur.Store(&Snapshot{At: now, State: watchers.State{Phase: watchers.Connecting, Since: now}})
 	w.adopt()
 	w.group.Go("etcd: snapshots", w.publish)
@@ -150,6 +156,7 @@ func (w *Watcher) publish(ctx context.Context) {
 		w.model.noteMove(w.etcd.LastMove())
 		if s := w.model.snapshot(time.Now(), w.timing.probe+2*w.timing.probeTimeout); s != nil {
 			w.cur.Store(s)
+			w.attention.feel(uneasy(s))
 		}
 		pause.Reset(w.timing.publish)
 	}

@@ -255,6 +255,47 @@ func TestWatcherAsksOnlyWhatIsLocal(t *testing.T) {
 	}
 }
 
+// While nobody looks and all is well only the status is asked for; a look, or a member that goes, ends that at once.
+func TestWatcherIsCalm(t *testing.T) {
+	f := newFake(t, 3)
+	f.timing.calmProbe, f.timing.calmMetrics, f.timing.attention = time.Hour, time.Hour, 0
+	w := f.watch(t)
+	eventually(t, w, "three members", allUp(3))
+	const read, status = "Range serializable=true", "Status"
+	count := func(call string) (n int) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.members[0].calls[call]
+	}
+	before := 0
+	more := func(call string, n int) {
+		t.Helper()
+		eventually(t, w, "more calls of "+call, func(*Snapshot) string {
+			if got := count(call) - before; got < n {
+				return fmt.Sprintf("%d of %d", got, n)
+			}
+			return ""
+		})
+	}
+	calm := func() {
+		t.Helper()
+		for settled := false; !settled; { // from the next poll but two on, if it is calm already
+			reads := count(read)
+			before = count(status)
+			more(status, 5)
+			settled = count(read) == reads
+		}
+	}
+	calm()
+	before = count(read)
+	w.Look()
+	more(read, 1)
+	calm()
+	before = count(read)
+	f.members[2].stop()
+	more(read, 5)
+}
+
 func TestWatcherPublishesNotTooOften(t *testing.T) {
 	f := newFake(t, 3)
 	slow := quick
