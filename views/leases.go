@@ -1,6 +1,7 @@
 package views
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -61,6 +62,27 @@ func (p *leases) Close() {
 func (p *leases) Refresh() tea.Cmd {
 	if p.source != nil {
 		p.source.Refresh()
+	}
+	return nil
+}
+
+// Acted implements Acted: after a revocation, or a write of a key, the list is read again, from a member that has it. What was known
+// would be shown as alive until its answer has become old.
+func (p *leases) Acted(outs []actions.Outcome) tea.Cmd {
+	if p.source == nil || !touched(outs, "") {
+		return nil
+	}
+	source := p.source
+	return p.env.Read(p, "reading what was written", func(ctx context.Context) any {
+		source.CatchUp(ctx)
+		return caughtUp{}
+	})
+}
+
+// Update implements Updater.
+func (p *leases) Update(msg any) tea.Cmd {
+	if _, ok := msg.(caughtUp); ok {
+		return p.Refresh()
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"fathom/actions"
 	"fathom/internal/testetcd"
 	"fathom/keymap"
 	"fathom/watchers"
@@ -219,6 +220,16 @@ func TestLeasesPane(t *testing.T) {
 		return strings.Contains(out, "000000000000212b") && !strings.Contains(out, "…")
 	})
 	do(p, keymap.Top)
+
+	// After a revocation by fathom the list is read again; after what came to nothing it is not.
+	s.Grant(0x3000, 60)
+	if cmd := p.Acted([]actions.Outcome{{Target: actions.Target{Kind: "Lease"}}}); cmd != nil {
+		t.Error("nothing was attempted, and the list is read again")
+	}
+	read := p.Acted([]actions.Outcome{{AuditID: "1", Target: actions.Target{Kind: "Lease"}}})().(PaneMsg)
+	p.Update(read.Msg)
+	settled(t, p, 98, 20, "the list read again", has("302 leases"))
+
 	m, ok := do(p, keymap.Enter).(OpenMsg)
 	if !ok || m.Ref.View != "lease-keys" {
 		t.Fatalf("Enter opens %+v", m)

@@ -28,6 +28,7 @@ func TestIntegrationKeysByHand(t *testing.T) {
 	t.Run("Editor", h.testEditor)
 	t.Run("EditorAndSignals", h.testEditorAndSignals)
 	t.Run("Conflict", h.testConflict)
+	t.Run("RevokeLease", h.testRevokeLease)
 	t.Run("ReadOnly", h.testReadOnly)
 }
 

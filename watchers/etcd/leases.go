@@ -117,6 +117,9 @@ func (l *Leases) Refresh() {
 	}
 }
 
+// CatchUp is [Keys.CatchUp] for what is listed.
+func (l *Leases) CatchUp(ctx context.Context) { l.keys.CatchUp(ctx) }
+
 // Look says which leases are looked at: at most [MaxLeaseAsks] of them are asked about, again when the answer has become old. It does not block.
 func (l *Leases) Look(ids []int64) {
 	ids = slices.Clone(ids[:min(len(ids), MaxLeaseAsks)])
