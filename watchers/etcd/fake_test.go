@@ -3,6 +3,8 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"slices"
 	"strings"
@@ -20,7 +22,10 @@ import (
 	"fathom/internal/run"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // net/http says there that the fakes speak only gRPC
+	goleak.VerifyTestMain(m)
+}
 
 // fakeCluster is a cluster of gRPC servers on loopback that answer what the watcher asks, and can hang and fail.
 type fakeCluster struct {
@@ -70,7 +75,7 @@ func (s *fakeServer) start() {
 	if err != nil {
 		s.cluster.t.Fatal(err)
 	}
-	s.addr = l.Addr().String() // it comes back on the same port
+	s.cluster.change(func() { s.addr = l.Addr().String() }) // it comes back on the same port
 	s.grpc = grpc.NewServer(grpc.UnaryInterceptor(s.record))
 	pb.RegisterMaintenanceServer(s.grpc, s)
 	pb.RegisterClusterServer(s.grpc, s)

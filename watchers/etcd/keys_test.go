@@ -30,12 +30,6 @@ func openEtcd(t testing.TB, servers ...*testetcd.Server) *cluster.Etcd {
 	return c.Etcd()
 }
 
-func quickKeys(e *cluster.Etcd) *Keys {
-	k := NewKeys(e)
-	k.attempt = 200 * time.Millisecond
-	return k
-}
-
 func TestChildren(t *testing.T) {
 	s := testetcd.Start(t)
 	var keys []string
@@ -52,7 +46,7 @@ func TestChildren(t *testing.T) {
 		put(fmt.Sprintf("/registry/leases/kube-node-lease/node-%03d", i))
 	}
 	slices.Sort(keys)
-	k := quickKeys(openEtcd(t, s))
+	k := NewKeys(openEtcd(t, s))
 	ctx := t.Context()
 	for _, prefix := range []string{"", "/", "/registry/", "/registry/pods/", "/registry/pods/default/", "/registry//", "/registry/leases/kube-node-lease/", "user/", "nothing/"} {
 		want := levelOf(keys, prefix)
@@ -93,7 +87,7 @@ func TestPageCountGet(t *testing.T) {
 	rev := s.Set("/a/00", "new")
 	s.Set("/b", "v")
 	s.Lease("/a/01", 0x77, 42)
-	k := quickKeys(openEtcd(t, s))
+	k := NewKeys(openEtcd(t, s))
 	ctx := t.Context()
 	if n, src, err := k.Count(ctx, "/a/"); n != 25 || err != nil || src.Revision != s.Revision() {
 		t.Error(n, src, err)
@@ -136,7 +130,8 @@ func TestAnotherMemberAnswers(t *testing.T) {
 	a, b := testetcd.Start(t), testetcd.Start(t)
 	a.Set("/k", "a")
 	b.Set("/k", "b")
-	k := quickKeys(openEtcd(t, a, b))
+	k := NewKeys(openEtcd(t, a, b))
+	k.attempt = 600 * time.Millisecond // short, for it is waited for, and not too short for a busy machine to answer
 	a.Hang()
 	kv, err := k.Get(t.Context(), "/k")
 	if err != nil || kv.Member != b.URL {
