@@ -152,7 +152,7 @@ func (m *Model) outcome(d *dialog, outs []actions.Outcome) {
 
 // stays reports whether what came of it is more than news of one line.
 func (d *dialog) stays() bool {
-	if d.c.Action.Steps != nil {
+	if d.c.Action.Steps != nil || d.kept() != "" {
 		return true
 	}
 	for _, o := range d.outs {
@@ -242,8 +242,7 @@ func (d *dialog) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
 			m.hide(d)
 			return nil
 		}
-		m.forget(d)
-		return nil
+		return d.leave(m)
 	}
 	if d.drawn.IsZero() || m.o.Now().Sub(d.drawn) < grace {
 		return nil
@@ -324,16 +323,33 @@ func (d *dialog) keyReady(m *Model, k tea.KeyPressMsg, in keymap.Intent) tea.Cmd
 	case phrase != "":
 		return d.run(m, "")
 	case in == keymap.DialogCancel, d.prepared.Denied != "" && in == keymap.DialogChoose:
-		m.overlay = nil
+		return d.leave(m)
 	case d.prepared.Denied != "":
 	case in == keymap.DialogConfirm, in == keymap.DialogChoose && d.ok:
 		return d.run(m, "")
 	case in == keymap.DialogNext:
 		d.ok = !d.ok
 	case in == keymap.DialogChoose:
-		m.overlay = nil
+		return d.leave(m)
 	}
 	return nil
+}
+
+// leave closes the dialog, and says what becomes of what was typed for it when nothing was sent.
+func (d *dialog) leave(m *Model) tea.Cmd {
+	m.forget(d)
+	if d.stage == ended || d.c.Left == nil {
+		return nil
+	}
+	return d.c.Left(d.stage == asking)
+}
+
+// kept says how to get at the text that was given for the action, when it is kept.
+func (d *dialog) kept() string {
+	if d.c.Kept == nil {
+		return ""
+	}
+	return d.c.Kept()
 }
 
 func (d *dialog) keyRunning(m *Model, in keymap.Intent) {

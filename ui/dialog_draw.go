@@ -45,6 +45,12 @@ func (d *dialog) text(m *Model, width int) (body, foot []line) {
 	body = d.head()
 	switch d.stage {
 	case asking:
+		if d.c.Note != "" {
+			for l := range strings.SplitSeq(d.c.Note, "\n") {
+				body = append(body, wrap(l, width, theme.Warn)...)
+			}
+			body = append(body, line{})
+		}
 		foot = append(wrap(d.c.Action.Input.Prompt+":", width, theme.Default), line{field: true})
 	case preparing:
 		body = append(body, line{text: safe.Lit("reading permissions and the current state…"), style: theme.Info})
@@ -62,6 +68,7 @@ func (d *dialog) text(m *Model, width int) (body, foot []line) {
 		}
 		if d.prepared.Denied != "" {
 			body = append(body, wrap(d.prepared.Denied, width, theme.Bad)...)
+			body = append(body, d.keeps(width)...)
 		}
 		if p := d.phrase(); p != "" {
 			verb := "go on"
@@ -87,11 +94,21 @@ func (d *dialog) text(m *Model, width int) (body, foot []line) {
 				body = append(body, verbatim(rest, width)...)
 			}
 		}
+		body = append(body, d.keeps(width)...)
 	}
 	if d.err != "" {
 		foot = append(foot, wrap(d.err, width, theme.Bad)...)
 	}
 	return body, foot
+}
+
+// keeps says that what was typed is not lost.
+func (d *dialog) keeps(width int) []line {
+	kept := d.kept()
+	if kept == "" {
+		return nil
+	}
+	return append([]line{{}}, wrap(kept, width, theme.Info)...)
 }
 
 // steps are the requests of a run and where it is.

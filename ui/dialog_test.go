@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -50,6 +51,45 @@ func TestDialogInputNameAndDetail(t *testing.T) {
 		if len(s.w.ran) != 1 || s.w.ran[0] != want {
 			t.Errorf("ran %q, want %q", s.w.ran, want)
 		}
+	}
+}
+
+// What was typed for an action and not written is not lost, and the dialog says so: whatever its outcome, and when it is left.
+func TestDialogSaysWhatIsKept(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	s.w.kept = "Your text is kept: e takes it up again."
+	a := actions.Action{ID: "keys.edit", Title: "Write key", Risk: actions.Destructive,
+		Input: &actions.Input{Prompt: "New value", Initial: func(actions.Target) string { return "mine" }, Check: func(actions.Target, string) error { return nil }}}
+	open := func(in *string) {
+		s.send(views.ActMsg{Action: a, Targets: []actions.Target{{Kind: "Key", Name: "web", UID: "web"}}, Input: in, Note: "This is your text.\nEsc drops it."})
+		s.wait(time.Second)
+	}
+	open(nil)
+	s.mustShow(t, "This is your text.", "Esc drops it.", "mine")
+	s.press("esc")
+	s.mustShow(t, "left without a yes")
+	for _, no := range []string{"esc", "n", "enter"} { // the dialog begins on Cancel
+		open(&s.w.kept)
+		s.mustNotShow(t, "Your text is kept")
+		s.press(no)
+		s.mustShow(t, "left without a yes")
+	}
+	s.w.denied = "Key web was changed at revision 9"
+	open(&s.w.kept)
+	s.mustShow(t, "changed at revision 9", "Your text is kept")
+	s.press("esc")
+	if got := fmt.Sprint(s.w.left); got != "[true false false false false]" {
+		t.Errorf("left %s", got)
+	}
+	s.w.denied, s.w.outcome = "", actions.Outcome{Status: actions.Conflict, Message: "Key web was changed at revision 10"}
+	open(&s.w.kept)
+	s.press("y")
+	s.wait(time.Minute)
+	s.mustShow(t, "changed at revision 10", "Your text is kept", "Esc closes")
+	s.press("esc")
+	s.mustNotShow(t, "Esc closes")
+	if len(s.w.left) != 5 {
+		t.Error("a dialog that has sent something was left without a yes")
 	}
 }
 

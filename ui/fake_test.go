@@ -132,6 +132,8 @@ type fakeWorld struct {
 	stops    int
 	copied   string
 	detail   [][]draw.Span
+	kept     string
+	left     []bool // while something was typed, or not
 }
 
 func (w *fakeWorld) Resolve(line, ns string) (views.Ref, error) {
@@ -164,7 +166,7 @@ func (w *fakeWorld) Identity() views.Identity {
 		ReadOnly: w.readOnly, Gen: w.gen, Health: []draw.Span{{Text: safe.Lit("+ API up  + etcd 3/3 "), Style: theme.Good}}}
 }
 func (w *fakeWorld) Confirm(a views.ActMsg) views.Confirmation {
-	return views.Confirmation{Action: a.Action, Targets: a.Targets, Identity: []safe.Text{safe.Lit("cluster prod, context prod-eu, as alice")}, Name: a.Targets[0].Name,
+	return views.Confirmation{Action: a.Action, Targets: a.Targets, Note: a.Note, Identity: []safe.Text{safe.Lit("cluster prod, context prod-eu, as alice")}, Name: a.Targets[0].Name,
 		Prepare: func(string) views.Prepared {
 			p := views.Prepared{Preview: w.preview, Denied: w.denied, Override: w.override, Detail: w.detail}
 			if p.Preview == nil {
@@ -179,6 +181,11 @@ func (w *fakeWorld) Confirm(a views.ActMsg) views.Confirmation {
 			return *w.progress
 		},
 		Stop: func() { w.stops++ },
+		Kept: func() string { return w.kept },
+		Left: func(typing bool) tea.Cmd {
+			w.left = append(w.left, typing)
+			return func() tea.Msg { return views.ToastMsg{Text: safe.Lit("left without a yes")} }
+		},
 		Copy: func(text string) tea.Cmd { w.copied = text; return nil },
 		Run: func(in, override string) []actions.Outcome {
 			if override != "" {

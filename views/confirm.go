@@ -24,6 +24,7 @@ type Confirmation struct {
 	Identity []safe.Text // which cluster, through which context
 	Name     string      // what must be typed for a critical action
 	Value    string      // what was given to the action's Input; the dialog keeps it here
+	Note     string      // ActMsg.Note
 	Prepare  func(input string) Prepared
 	// Run performs it. override is the phrase that was typed against a refusal, or empty.
 	Run func(input, override string) []actions.Outcome
@@ -32,6 +33,10 @@ type Confirmation struct {
 	Stop     func()
 	// Copy asks the terminal to copy a text. nil: it cannot.
 	Copy func(text string) tea.Cmd
+	// Kept says how to get at the text that was given, as long as it is kept; empty: none is. Left is told that the dialog was closed without a yes,
+	// typing when a line was still typed in it, and returns what the user is to know. Neither waits. nil: nothing is ever kept.
+	Kept func() string
+	Left func(typing bool) tea.Cmd
 }
 
 // Prepared is what was found out before the question is asked.

@@ -38,6 +38,8 @@ type Env struct {
 	Edit func(ctx context.Context, file string) error
 	// Crashed is told of panics in commands, which end the screen.
 	Crashed func(where string, v any)
+
+	drafts drafts // texts typed for keys, until they are written
 }
 
 // readTimeout bounds every read that a pane starts on request (YAML, describe, a page of keys).

@@ -101,8 +101,8 @@ func (c *Catalog) Confirm(a ActMsg) Confirmation {
 	}
 	var running atomic.Pointer[actions.Confirmation]
 	var stopped atomic.Bool
-	return Confirmation{
-		Action: a.Action, Targets: a.Targets, Identity: []safe.Text{where}, Name: nameToType(a.Targets[0]),
+	conf := Confirmation{
+		Action: a.Action, Targets: a.Targets, Identity: []safe.Text{where}, Name: nameToType(a.Targets[0]), Note: a.Note,
 		Prepare: func(input string) Prepared { return c.prepare(a, input) },
 		Run: func(input, override string) []actions.Outcome {
 			conf, err := c.env.Runner.Confirm(a.Action, input, a.Targets...)
@@ -130,6 +130,10 @@ func (c *Catalog) Confirm(a ActMsg) Confirmation {
 		},
 		Copy: c.env.copyText,
 	}
+	if a.draft != nil {
+		c.env.confirmText(&conf, a.draft, a.Input != nil)
+	}
+	return conf
 }
 
 // nameToType is the name that is typed for a critical action. Of a key it is the last part, the name of the object: the whole of it stands above.

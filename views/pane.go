@@ -131,6 +131,8 @@ type ActMsg struct {
 	Action  actions.Action
 	Targets []actions.Target
 	Input   *string // the action's input when it was given already; nil: the dialog asks for it
+	Note    string  // what is to be said where the input is asked for; untrusted text
+	draft   *draft  // what the value of a key is made from; nil: no such value is asked for
 }
 
 // Acted is a pane that wants to know when an action, of whatever pane, has come to an end while it is shown.

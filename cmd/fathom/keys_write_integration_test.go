@@ -209,19 +209,52 @@ func (h *keyHand) testEditorAndSignals(t *testing.T) {
 	})
 }
 
-// What was changed between the question and the yes is not overwritten.
+// What was changed between the question and the yes is not overwritten, and what was typed is not lost: e takes it up again, based on what is
+// stored by then. In the dialog's line and in the editor.
 func (h *keyHand) testConflict(t *testing.T) {
 	h.put(t, "/race/a", "mine")
-	term := h.open(t, "-c 'keys /race'", "exit 1")
+	h.put(t, "/race/b", "{\n  \"size\": 1,\n  \"dark\": false\n}\n")
+	// The editor types its text once; what it is given then it leaves as it is, and notes what that was.
+	seen := filepath.Join(h.dir, "conflict-seen")
+	term := h.open(t, "-c 'keys /race'", `cp "$2" `+seen+`; sed -i 's/"size": 1,/"size": 42,/' "$2"`)
 	term.WaitFor("▸   a")
 	term.Type("e")
 	term.WaitFor("Write key", "mine")
 	until(term, "the value changed", func() { term.Type("!") }, func(s string) bool { return strings.Contains(s, "mine!") })
 	until(term, "the question", func() { term.Keys("Enter") }, func(s string) bool { return strings.Contains(s, "[ Cancel ]") })
+	typed := regexp.MustCompile(`\+(mine!+)`).FindStringSubmatch(term.Screen())
+	if typed == nil {
+		t.Fatalf("the difference does not show what was typed:\n%s", term.Screen())
+	}
 	h.put(t, "/race/a", "theirs")
 	answerDialog(t, term, "y")
-	term.WaitFor("was changed at revision", "nothing was sent")
+	term.WaitFor("was changed at revision", "Your text is kept", "Esc closes")
 	h.holds(t, "/race/a", "theirs", 0)
+	closed := func(s string) bool { return !strings.Contains(s, "Esc closes") }
+	until(term, "the dialog to close", func() { term.Keys("Escape") }, closed)
+	until(term, "the text in the line", func() { term.Type("e") }, func(s string) bool {
+		return strings.Contains(s, "This is your text") && strings.Contains(s, "now it holds: theirs") && strings.Contains(s, typed[1])
+	})
+	until(term, "the question", func() { term.Keys("Enter") }, func(s string) bool { return strings.Contains(s, "[ Cancel ]") })
+	term.WaitFor("-theirs", "+"+typed[1])
+	answerDialog(t, term, "y")
+	h.holds(t, "/race/a", typed[1], 0)
+
+	term.WaitUntil("the end of the dialog", func(s string) bool { return !strings.Contains(s, "Write key") })
+	until(term, "the other key", func() { term.Keys("Down") }, regexp.MustCompile(`▸ +b\b`).MatchString)
+	until(term, "the question", func() { term.Type("e") }, func(s string) bool { return strings.Contains(s, "[ Cancel ]") && strings.Contains(s, "42") })
+	h.put(t, "/race/b", "{\n  \"size\": 1,\n  \"dark\": true\n}\n")
+	answerDialog(t, term, "y")
+	term.WaitFor("was changed at revision", "Your text is kept")
+	until(term, "the dialog to close", func() { term.Keys("Escape") }, closed)
+	until(term, "the question", func() { term.Type("e") }, func(s string) bool { return strings.Contains(s, "[ Cancel ]") && strings.Contains(s, "42") })
+	if got, err := os.ReadFile(seen); err != nil || !strings.Contains(string(got), "# fathom: This is your text") || !strings.Contains(string(got), "# fathom: +dark: true") ||
+		!strings.Contains(string(got), "\n  \"size\": 42,\n") {
+		t.Errorf("the editor was given (%v)\n%s", err, got)
+	}
+	term.WaitFor("-dark: true", "+dark: false")
+	answerDialog(t, term, "y")
+	h.holds(t, "/race/b", "{\n  \"size\": 42,\n  \"dark\": false\n}\n", 0)
 }
 
 func (h *keyHand) testReadOnly(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -34,6 +36,7 @@ type Server struct {
 	changed   chan struct{} // closed, and made anew, with every change
 	hung      chan struct{} // closed when it goes on; nil: it runs
 	refuse    error
+	leader    bool // there is one: linearizable reads and writes are served
 	ranges    []*pb.RangeRequest
 	walked    int64 // keys that ranges went over, as etcd's index does
 	ttl       map[int64]int64
@@ -194,7 +197,10 @@ func (s *Server) header() *pb.ResponseHeader {
 	return &pb.ResponseHeader{ClusterId: 0xc1, MemberId: 1, Revision: s.revision}
 }
 
-// Range implements pb.KVServer. It refuses what a member without a leader could not serve.
+// Lead gives the member a leader, so that it serves linearizable reads, and writes.
+func (s *Server) Lead() { s.change(func() { s.leader = true }) }
+
+// Range implements pb.KVServer. Until [Server.Lead] it refuses what a member without a leader could not serve.
 func (s *Server) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
@@ -205,7 +211,7 @@ func (s *Server) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeRespon
 	if len(r.Key) == 0 {
 		return nil, rpctypes.ErrGRPCEmptyKey
 	}
-	if !r.Serializable {
+	if !r.Serializable && !s.leader {
 		return nil, rpctypes.ErrGRPCNoLeader
 	}
 	kvs := s.kvs
@@ -246,6 +252,26 @@ func (s *Server) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeRespon
 		out.Kvs = append(out.Kvs, c)
 	}
 	return out, nil
+}
+
+// Txn implements pb.KVServer: it puts one key if its mod revision is the one that it is compared with. A test writes the key itself before or after it.
+func (s *Server) Txn(_ context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
+	if len(r.Compare) != 1 || r.Compare[0].Target != pb.Compare_MOD || len(r.Success) != 1 || r.Success[0].GetRequestPut() == nil {
+		return nil, status.Error(codes.Unimplemented, "only a put under one comparison of a mod revision")
+	}
+	put := r.Success[0].GetRequestPut()
+	s.mu.Lock()
+	leader, resp := s.leader, &pb.TxnResponse{Header: s.header()}
+	i, ok := s.find(put.Key)
+	resp.Succeeded = !ok && r.Compare[0].GetModRevision() == 0 || ok && r.Compare[0].GetModRevision() == s.kvs[i].ModRevision
+	s.mu.Unlock()
+	if !leader {
+		return nil, rpctypes.ErrGRPCNoLeader
+	}
+	if resp.Succeeded {
+		resp.Header.Revision = s.Set(string(put.Key), string(put.Value))
+	}
+	return resp, nil
 }
 
 // LeaseTimeToLive implements pb.LeaseServer.
