@@ -43,6 +43,7 @@ func newSource(h *Hub, key Key) *source {
 	s.main = &part{src: s, namespace: key.Namespace, status: s.status, rows: wholeRows{s.store, s}}
 	s.main.slot = &ticket{slots: &h.slots, part: s.main}
 	s.store.onSync = func(rows int) { s.status.whole(); h.thrift.listed(rows) }
+	s.store.onChange = h.thrift.changed
 	s.status.beat(h.Health())
 	if h.cfg == nil {
 		s.status.failed("list", ErrNoKube)

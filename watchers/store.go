@@ -28,7 +28,8 @@ type Store struct {
 	subs    map[*subscription]struct{}
 	indexes map[Index]*index // those that queries ask for
 
-	onSync func(rows int) // the source's: a whole list has arrived
+	onSync   func(rows int) // the source's: a whole list has arrived
+	onChange func()         // the source's: a row was added, replaced or removed
 }
 
 var (
@@ -145,6 +146,9 @@ func (s *Store) removeLocked(id string) {
 // touch tells the builders of a row that is no longer what it was: old is nil for a new one, row for one that is gone. It is called
 // with the lock held.
 func (s *Store) touch(id string, old, row Row) {
+	if s.onChange != nil {
+		s.onChange()
+	}
 	for sub := range s.subs {
 		if sub.all {
 			sub.poke()

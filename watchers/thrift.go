@@ -16,16 +16,23 @@ const (
 	thriftPause = 5 * time.Second
 	// thriftEvery is the time between two looks at whether the heap has grown.
 	thriftEvery = 30 * time.Second
+	// thriftCalm is how long few rows must have changed after many did, and thriftFew how many are few between two looks of the janitor.
+	thriftCalm = 5 * time.Second
+	thriftFew  = 20
 )
 
-// thrift gives memory back to the system after a source was stopped, and after a long list has been made into rows. The runtime
-// alone does so in its own time: what is garbage stays until the heap has doubled, or for two minutes, and an idle fathom on a
+// thrift gives memory back to the system after a source was stopped, after a long list has been made into rows, and when a time of many
+// changes is over. The runtime alone does so in its own time: what is garbage stays until the heap has doubled, or for two minutes, and an idle fathom on a
 // large cluster allocates next to nothing.
 type thrift struct {
 	rows atomic.Int64 // that went since the last time
 	came atomic.Int64 // rows that came in lists
+	news atomic.Int64 // rows that were added, replaced or removed, ever
 
 	// The janitor's own.
+	seen   int64     // news, when it was looked at last
+	since  int64     // news, when memory was given back
+	busy   time.Time // when much was changing
 	last   time.Time // when memory was given back
 	looked time.Time // when the heap was looked at
 	held   uint64    // the heap after the last time
@@ -55,13 +62,25 @@ func (t *thrift) dropped(rows int) { t.rows.Add(int64(rows)) }
 
 func (t *thrift) listed(rows int) { t.came.Add(int64(rows)) }
 
+func (t *thrift) changed() { t.news.Add(1) }
+
+// calmed reports whether many rows have changed since memory was given back, and none do any more.
+func (t *thrift) calmed() bool {
+	news := t.news.Load()
+	if news-t.seen > thriftFew {
+		t.busy = time.Now()
+	}
+	t.seen = news
+	return news-t.since >= thriftRows && time.Since(t.busy) >= thriftCalm
+}
+
 // tidy gives memory back when there is something to give. It is called by the janitor.
 func (t *thrift) tidy(p *Projector) {
-	gone := t.rows.Load() >= thriftRows
+	gone, calmed := t.rows.Load() >= thriftRows, t.calmed()
 	switch {
 	case time.Since(t.last) < thriftPause:
 		return
-	case gone || t.came.Load() >= thriftRows:
+	case gone || calmed || t.came.Load() >= thriftRows:
 	case time.Since(t.looked) < thriftEvery || !t.grown():
 		return
 	}
@@ -70,6 +89,7 @@ func (t *thrift) tidy(p *Projector) {
 	}
 	t.rows.Store(0)
 	t.came.Store(0)
+	t.since = t.seen
 	if t.free == nil {
 		debug.FreeOSMemory()
 		t.held = held()

@@ -44,4 +44,23 @@ func TestThrift(t *testing.T) {
 	if th.tidy(p); n != 3 {
 		t.Error("what changed left its garbage")
 	}
+
+	for range thriftRows {
+		th.changed()
+	}
+	th.last = time.Time{}
+	if th.tidy(p); n != 3 {
+		t.Error("a collection while rows change")
+	}
+	for range thriftFew {
+		th.changed()
+	}
+	th.busy = time.Now().Add(-thriftCalm)
+	if th.tidy(p); n != 4 {
+		t.Error("what many changes left was not given back when they were over")
+	}
+	th.last = time.Time{}
+	if th.tidy(p); n != 4 {
+		t.Error("a second collection for the same changes")
+	}
 }
