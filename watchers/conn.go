@@ -26,7 +26,7 @@ func (h *Hub) dial(cfg *rest.Config) error {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext
 	}
-	h.conn = &connections{dialer: connrotation.NewDialer(connrotation.DialFunc(dial))}
+	h.conn = &connections{dialer: connrotation.NewDialer(connrotation.DialFunc(dialCalm(dial)))}
 	c.Dial = h.conn.dialer.DialContext
 	c.QPS, c.Timeout, c.RateLimiter = -1, 0, nil
 	c.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &tapped{next: rt} })
