@@ -102,6 +102,15 @@ type Request struct {
 	At      time.Time // when it was begun
 	// Override is the phrase that was typed to go on in spite of a [Refusal] that allows it.
 	Override string
+
+	tell func(doing string, done, total int64)
+}
+
+// Tell says how far Do has come, where it knows: what it is doing, untrusted text, and how many bytes of how many are done. It never waits.
+func (r Request) Tell(doing string, done, total int64) {
+	if r.tell != nil {
+		r.tell(doing, done, total)
+	}
 }
 
 // Action is one mutation.

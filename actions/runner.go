@@ -178,7 +178,7 @@ func (r *Runner) Run(ctx context.Context, c *Confirmation, each func(Outcome)) [
 			o = r.steps(ctx, c, t)
 		default:
 			c.track.begin(i)
-			o, stop = r.one(ctx, c, t)
+			o, stop = r.one(ctx, c, t, c.track.teller(i))
 			c.track.end(i, o)
 		}
 		outcomes = append(outcomes, o)
@@ -227,8 +227,9 @@ func (r *Runner) end(c *Confirmation) {
 }
 
 // one performs the action on one target. It also says why the targets after it must not be touched, or "".
-func (r *Runner) one(ctx context.Context, c *Confirmation, t Target) (o Outcome, stop string) {
+func (r *Runner) one(ctx context.Context, c *Confirmation, t Target, tell func(string, int64, int64)) (o Outcome, stop string) {
 	req := newRequest(c, t)
+	req.tell = tell
 	o = r.withJournal(ctx, c.action, req, nil, func(ctx context.Context) (o Outcome) {
 		o.Status, o.Message = r.perform(ctx, c.action, req)
 		return o

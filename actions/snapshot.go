@@ -142,7 +142,7 @@ func doSnapshot(ctx context.Context, c *cluster.Cluster, r Request) (string, err
 		return "", err
 	}
 	began := time.Now()
-	whole, err := p.save(ctx)
+	whole, err := p.save(ctx, r.Tell)
 	if err != nil {
 		return "", settledError{fmt.Errorf("saving a snapshot of %s: %w", p.m, err)}
 	}
@@ -150,7 +150,7 @@ func doSnapshot(ctx context.Context, c *cluster.Cluster, r Request) (string, err
 		p.file, bytes(whole.FileSize), p.m, time.Since(began).Round(time.Millisecond), whole.SHA256), nil
 }
 
-func (p *snapshotPlan) save(ctx context.Context) (snapfile.Whole, error) {
+func (p *snapshotPlan) save(ctx context.Context, tell func(doing string, done, total int64)) (snapfile.Whole, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// The end of the patience with a member that sends nothing any more.
@@ -184,7 +184,8 @@ func (p *snapshotPlan) save(ctx context.Context) (snapfile.Whole, error) {
 		if _, err := w.Write(resp.Blob); err != nil {
 			return snapfile.Whole{}, err
 		}
-		remaining = resp.RemainingBytes
+		remaining = resp.RemainingBytes // of the database; its checksum comes behind it
+		tell("receiving it", w.Size(), w.Size()+int64(remaining))
 		resp, err = stream.Recv()
 		if errors.Is(err, io.EOF) {
 			if remaining > 0 {
@@ -197,7 +198,7 @@ func (p *snapshotPlan) save(ctx context.Context) (snapfile.Whole, error) {
 		}
 	}
 	stall.Stop()
-	return w.Commit(ctx)
+	return w.Commit(ctx, func(done, total int64) { tell("reading it back", done, total) })
 }
 
 // verifySnapshot is never needed: every error of doSnapshot is settled.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,37 @@ func TestSnapshotSaveThatFails(t *testing.T) {
 				t.Errorf("%q was left", got)
 			}
 		})
+	}
+}
+
+// While a member sends, whoever draws sees how far it is; then the file is read back.
+func TestSnapshotSaveTellsHowFar(t *testing.T) {
+	etcd := newFakeEtcd(t, 1)
+	etcd.snapshot = someSnapshot(t)
+	r := newRig(t, servers{etcd: etcd})
+	c, err := r.Confirm(r.action(IDSnapshot), filepath.Join(t.TempDir(), "s.db"), etcd.target(1))
+	must(t, err)
+	var seen StepProgress
+	etcd.onChunk = func(ctx context.Context, sent int) error {
+		for sent > 8000 && seen.Done == 0 { // the first pieces are on their way
+			if p := c.Progress(); len(p.Steps) == 1 && p.Steps[0].Done > 0 {
+				seen = p.Steps[0]
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			runtime.Gosched()
+		}
+		return nil
+	}
+	if o := r.Run(t.Context(), c, nil)[0]; o.Status != Done {
+		t.Fatalf("%+v", o)
+	}
+	if seen.Doing != "receiving it" || seen.Done%4096 != 0 || seen.Total != int64(len(etcd.snapshot)) || seen.Phase != Running {
+		t.Errorf("while it came, of %d bytes: %+v", len(etcd.snapshot), seen)
+	}
+	if s := c.Progress().Steps[0]; s.Doing != "reading it back" || s.Done == 0 || s.Total != int64(len(etcd.snapshot)) {
+		t.Errorf("at the end: %+v", s)
 	}
 }
 

@@ -63,6 +63,9 @@ type StepProgress struct {
 	Began  time.Time
 	Took   time.Duration // once it has ended
 	Expect time.Duration // 0: not known
+	// Doing, untrusted text, is what a running request is at, and Done of Total the bytes that it has done of it; Total 0: it does not say.
+	Doing       string
+	Done, Total int64
 	// Status and Message are those of its outcome, once it has ended. Message is untrusted text.
 	Status  Status
 	Message string
@@ -97,6 +100,25 @@ func (t *tracker) plan(steps []StepProgress) {
 
 func (t *tracker) begin(i int) {
 	t.change(func(p *Progress) { p.Steps[i].Phase, p.Steps[i].Began = Running, time.Now() })
+}
+
+// tellEvery is how often the progress within a step changes at most, but for its beginning and its end.
+const tellEvery = 100 * time.Millisecond
+
+// teller is what Do of step i tells how far it is.
+func (t *tracker) teller(i int) func(doing string, done, total int64) {
+	var last time.Time
+	was := ""
+	return func(doing string, done, total int64) {
+		if doing == was && done != total && time.Since(last) < tellEvery {
+			return
+		}
+		last, was = time.Now(), doing
+		t.change(func(p *Progress) {
+			s := &p.Steps[i]
+			s.Doing, s.Done, s.Total = doing, done, total
+		})
+	}
 }
 
 func (t *tracker) end(i int, o Outcome) {
@@ -152,6 +174,7 @@ func (r *Runner) stepByStep(ctx context.Context, c *Confirmation, run Request) (
 			return o
 		}
 		req := newRequest(c, s.Target)
+		req.tell = c.track.teller(i)
 		notes := map[string]string{annotationRun: run.AuditID, annotationStep: fmt.Sprintf("%d/%d %s", i+1, len(steps), s.Title)}
 		a := c.action
 		a.Verb, a.Do, a.Verify, a.Timeout = s.Verb, s.Do, s.Verify, s.Timeout

@@ -10,6 +10,7 @@ import (
 	"fathom/theme"
 	"fathom/ui/chart"
 	"fathom/ui/draw"
+	"fathom/views"
 )
 
 // line is one row of the dialog's text.
@@ -124,7 +125,11 @@ func (d *dialog) steps(m *Model, width int) []line {
 		if d.stage == ended {
 			return nil
 		}
-		return append([]line{{text: safe.Lit("asked; waiting for the answer…"), style: theme.Info}}, elapsed(m.o.Now(), d.progress.Steps[0])...)
+		doing := safe.Lit("asked; waiting for the answer…")
+		if s := d.progress.Steps[0].Doing; s != "" {
+			doing = safe.Sprintf("%s…", s)
+		}
+		return append([]line{{text: doing, style: theme.Info}}, elapsed(m.o.Now(), d.progress.Steps[0])...)
 	}
 	const indent = 2
 	var ls []line
@@ -169,6 +174,9 @@ func bullet(glyph rune, style theme.Style, ls []line) []line {
 func elapsed(now time.Time, s actions.StepProgress) []line {
 	so := now.Sub(s.Began)
 	switch {
+	case s.Phase == actions.Running && s.Total > 0:
+		return []line{{gauge: &chart.Gauge{Value: float64(s.Done), Total: float64(s.Total),
+			Label: safe.Sprintf("%s of %s, for %s", percent(s), views.Bytes(s.Total), took(so))}}}
 	case s.Phase != actions.Running || so < time.Second:
 		return nil
 	case s.Expect == 0:
@@ -178,6 +186,9 @@ func elapsed(now time.Time, s actions.StepProgress) []line {
 	}
 	return []line{{gauge: &chart.Gauge{Value: so.Seconds(), Total: s.Expect.Seconds(), Label: safe.Sprintf("%s of about %s, by its size", took(so), took(s.Expect))}}}
 }
+
+// percent is how much of a step is done, of one that says so.
+func percent(s actions.StepProgress) string { return fmt.Sprintf("%d %%", 100*s.Done/s.Total) }
 
 func took(d time.Duration) string {
 	if d < 10*time.Second {

@@ -91,6 +91,27 @@ func TestStepsAside(t *testing.T) {
 	s.mustShow(t, "nothing is under way")
 }
 
+// What says how much of it is done is shown so, also while the dialog is put aside.
+func TestPartOfAStep(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	s.w.progress = &actions.Progress{Gen: 1, Steps: []actions.StepProgress{{Title: "Save snapshot: Member etcd-2 (2)", Phase: actions.Running, Began: s.w.now,
+		Doing: "receiving it", Done: 430 << 20, Total: 1000 << 20}}}
+	s.press("ctrl+d")
+	s.wait(time.Second)
+	_, run := s.Update(keyPress("y"))
+	s.wait(2 * time.Second)
+	s.mustShow(t, "receiving it…", "43 % of 1000.0 MiB, for 3.0 s")
+	next := *s.w.progress
+	next.Gen, next.Steps = 2, []actions.StepProgress{next.Steps[0]}
+	next.Steps[0].Done = 500 << 20
+	s.w.progress = &next
+	s.press("esc")
+	s.wait(5 * time.Second) // until the news of that is gone
+	s.mustShow(t, "! Delete pod 50 %")
+	s.run(run)
+	s.mustNotShow(t, "50 %")
+}
+
 // Text to be copied stays, whole, also where its lines are longer than the screen, and can be copied.
 func TestPaperStays(t *testing.T) {
 	s := newScreen(t, 80, 24, theme.Options{})

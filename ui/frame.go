@@ -201,6 +201,9 @@ func (m *Model) drawAside(a draw.Area) int {
 		}
 	}
 	text := safe.Sprintf("%s %d/%d", d.c.Action.Title, done, len(d.progress.Steps))
+	if steps := d.progress.Steps; len(steps) == 1 && steps[0].Total > 0 {
+		text = safe.Sprintf("%s %s", d.c.Action.Title, percent(steps[0]))
+	}
 	if d.stage == ended {
 		text = safe.Sprintf("%s has ended", d.c.Action.Title)
 	}

@@ -132,7 +132,7 @@ func TestWriter(t *testing.T) {
 	}
 	_, err = w.Write(snapshot(t))
 	must(t, err)
-	_, err = w.Commit(t.Context())
+	_, err = w.Commit(t.Context(), nil)
 	must(t, err)
 	w.Abort()
 	if got := names(t, dir); got != "s.db" {
@@ -170,7 +170,7 @@ func TestWriterKeepsNothingThatIsBad(t *testing.T) {
 		must(t, err)
 		_, err = w.Write(tc.data)
 		must(t, err)
-		if _, err := w.Commit(tc.ctx); err == nil {
+		if _, err := w.Commit(tc.ctx, nil); err == nil {
 			t.Errorf("%s: it was kept", name)
 		}
 		if got := names(t, dir); got != "" {
@@ -188,7 +188,7 @@ func TestWriterDoesNotOverwriteWhatCame(t *testing.T) {
 	_, err = w.Write(snapshot(t))
 	must(t, err)
 	write(t, path, []byte("theirs"))
-	if _, err := w.Commit(t.Context()); !errors.Is(err, ErrExists) {
+	if _, err := w.Commit(t.Context(), nil); !errors.Is(err, ErrExists) {
 		t.Errorf("got %v", err)
 	}
 	if b, err := os.ReadFile(path); err != nil || string(b) != "theirs" || names(t, dir) != "s.db" {

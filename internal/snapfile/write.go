@@ -147,13 +147,13 @@ func (w *Writer) Size() int64 { return w.size }
 func (w *Writer) Path() string { return w.path }
 
 // Commit brings what was written to the disk, reads it back and compares it with its checksum, and only then gives it its name. After an error
-// nothing is left.
-func (w *Writer) Commit(ctx context.Context) (whole Whole, err error) {
+// nothing is left. progress, when not nil, is told how many bytes of how many were read back.
+func (w *Writer) Commit(ctx context.Context, progress func(done, total int64)) (whole Whole, err error) {
 	defer w.Abort()
 	if err := w.f.Sync(); err != nil {
 		return Whole{}, fmt.Errorf("writing %s to the disk: %w", w.f.Name(), err)
 	}
-	if whole, err = verify(ctx, w.f, nil); err != nil {
+	if whole, err = verify(ctx, w.f, progress); err != nil {
 		return whole, err
 	}
 	part := w.f.Name()
