@@ -19,7 +19,7 @@ const MaxMetrics = 8 << 20
 
 // MetricsURLs are where a member may tell its metrics, the most likely first. With URLs given (--etcd-metrics-urls) these are all, the
 // one on the member's own host, or in its own place of the list, first: whose they are tells only the answer (etcd_server_id).
-// Otherwise they are what the manifest of the local member says (--listen-metrics-urls), and the client URL, which etcd serves its
+// Otherwise they are what the manifest or configuration file of the local member says (listen-metrics-urls), and the client URL, which etcd serves its
 // metrics at too.
 func (e *Etcd) MetricsURLs(m *Member) []string {
 	var out []string

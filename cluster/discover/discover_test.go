@@ -309,6 +309,72 @@ spec:
 	}
 }
 
+// etcdConfig is a --config-file as RKE2 and k3s write it.
+const etcdConfig = `name: node-1
+advertise-client-urls: https://10.0.0.1:2379
+listen-client-urls: https://127.0.0.1:2379,https://10.0.0.1:2379
+listen-metrics-urls: http://127.0.0.1:2381,http://0.0.0.0:2382
+client-transport-security:
+  cert-file: /var/lib/rancher/rke2/server/tls/etcd/server-client.crt
+  client-cert-auth: true
+  key-file: /var/lib/rancher/rke2/server/tls/etcd/server-client.key
+  trusted-ca-file: /var/lib/rancher/rke2/server/tls/etcd/server-ca.crt
+initial-election-tick-advance: false
+snapshot-count: 10000
+`
+
+// With a configuration file etcd ignores its other flags, so they are not believed either.
+func TestConfigFile(t *testing.T) {
+	const manifest = `apiVersion: v1
+kind: Pod
+spec:
+  containers:
+  - name: etcd
+    command: [etcd, --config-file=/db/config, --listen-metrics-urls=http://127.0.0.1:9999]
+    volumeMounts: [{name: d, mountPath: /db}]
+  volumes: [{name: d, hostPath: {path: /var/lib/rancher/rke2/server/db/etcd}}]
+`
+	const tls = "var/lib/rancher/rke2/server/tls/etcd/"
+	files := map[string]string{
+		"var/lib/rancher/rke2/agent/pod-manifests/etcd.yaml": manifest, "var/lib/rancher/rke2/server/db/etcd/config": etcdConfig,
+		tls + "server-ca.crt": "x", tls + "client.crt": "x", tls + "client.key": "x",
+	}
+	root := hostTree(t, files)
+	f, _ := find(t, Options{HostRoot: root})
+	want := []Metrics{{"https://10.0.0.1:2379", "http://127.0.0.1:2381/metrics"}, {"https://10.0.0.1:2379", "http://127.0.0.1:2382/metrics"}}
+	if !slices.Equal(f.Metrics, want) {
+		t.Errorf("metrics %v, want %v", f.Metrics, want)
+	}
+	if !slices.Equal(f.Endpoints, []string{"https://10.0.0.1:2379"}) || f.Cert != filepath.Join(root, tls, "client.crt") {
+		t.Errorf("%+v", f)
+	}
+	// What cannot be read, is too large or says something else is not believed, and hides nothing.
+	for what, text := range map[string]string{
+		"no file": "", "too large": "# " + strings.Repeat("x", maxManifest) + "\n" + etcdConfig, "a list": "- a\n", "other types": "listen-metrics-urls: {a: [1]}\n",
+		"aliases": "a: &a [x,x,x,x,x,x,x,x,x]\n" + strings.Repeat("b: &a [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n", 20),
+	} {
+		files["var/lib/rancher/rke2/server/db/etcd/config"] = text
+		if text == "" {
+			delete(files, "var/lib/rancher/rke2/server/db/etcd/config")
+		}
+		f, _ := find(t, Options{HostRoot: hostTree(t, files)})
+		if !strings.HasPrefix(f.Source, "RKE2") || len(f.Metrics) != 0 {
+			t.Errorf("%s: %+v", what, f)
+		}
+	}
+}
+
+// k3s has etcd in its own process, with a configuration file and no manifest.
+func TestConfigFileOfK3s(t *testing.T) {
+	const tls = "var/lib/rancher/k3s/server/tls/etcd/"
+	f, _ := find(t, Options{HostRoot: hostTree(t, map[string]string{"var/lib/rancher/k3s/server/db/etcd/config": etcdConfig,
+		tls + "server-ca.crt": "x", tls + "client.crt": "x", tls + "client.key": "x"})})
+	if !slices.Contains(f.Metrics, Metrics{localEtcd, "http://127.0.0.1:2381/metrics"}) ||
+		!slices.Contains(f.Metrics, Metrics{"https://10.0.0.1:2379", "http://127.0.0.1:2381/metrics"}) || !slices.Equal(f.Endpoints, []string{localEtcd}) {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestSame(t *testing.T) {
 	for _, c := range []struct {
 		a, b string

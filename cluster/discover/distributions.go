@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // distribution is where one keeps its etcd client certificate. Paths are on the host and may be patterns (path/filepath.Match).
@@ -56,9 +57,27 @@ func (s *search) distributions() *Found {
 		}
 		return &Found{
 			Source: fmt.Sprintf("%s (%s)", d.name, cert), Endpoints: []string{d.endpoint}, Prefix: DefaultPrefix, CACert: ca, Cert: cert, Key: key,
+			Metrics: s.configuredMetrics(d),
 		}
 	}
 	return nil
+}
+
+// configFiles are where distributions that write a configuration file of etcd keep it (k3s, pkg/etcd: etcd is a part of its process, or of RKE2's pod).
+var configFiles = map[string]string{
+	"k3s":  "/var/lib/rancher/k3s/server/db/etcd/config",
+	"RKE2": "/var/lib/rancher/rke2/server/db/etcd/config",
+}
+
+// configuredMetrics are those of the local member, under the endpoint of the distribution and under those that it advertises.
+func (s *search) configuredMetrics(d distribution) []Metrics {
+	file, ok := configFiles[d.name]
+	if !ok {
+		return nil
+	}
+	p := &staticPod{flags: map[string]string{}}
+	s.configFile(s.host(file), p.flags)
+	return p.metrics(append(slices.DeleteFunc(p.localURLs(), func(u string) bool { return Same(u, d.endpoint) }), d.endpoint))
 }
 
 // glob is the first match of a pattern on the host, or the pattern itself.

@@ -40,6 +40,9 @@ func (s *search) fromManifests(etcd, api *staticPod) *Found {
 	var list []string
 	var pairs []pair
 	if etcd != nil {
+		if file := s.file(etcd, "config-file"); file != "" {
+			s.configFile(file, etcd.flags)
+		}
 		f.Source = etcd.file
 		list = etcd.localURLs()
 		f.Metrics = etcd.metrics(list)
@@ -73,6 +76,7 @@ func (s *search) fromManifests(etcd, api *staticPod) *Found {
 		pairs = append(pairs,
 			pair{ca, path.Join(path.Dir(dir), "apiserver-etcd-client.crt"), path.Join(path.Dir(dir), "apiserver-etcd-client.key")},
 			pair{ca, path.Join(dir, "healthcheck-client.crt"), path.Join(dir, "healthcheck-client.key")},
+			pair{ca, path.Join(dir, "client.crt"), path.Join(dir, "client.key")},
 			pair{ca, server, s.file(etcd, "key-file")}, // kubeadm's is for clients too
 		)
 	}
@@ -122,6 +126,37 @@ func (s *search) manifest(dir, component string) *staticPod {
 	}
 	s.problem(fmt.Sprintf("%s has no container %s", file, component), fixFlags)
 	return nil
+}
+
+// configFile reads etcd's --config-file into the flags that matter here. etcd ignores its other flags when it has one, so what the file does not say is not
+// said (etcd.io/docs, "Configuration file").
+func (s *search) configFile(file string, flags map[string]string) {
+	s.tried = append(s.tried, file)
+	b, err := readBounded(file)
+	if err != nil {
+		s.note(file, err)
+		return
+	}
+	var c struct {
+		Metrics   string `json:"listen-metrics-urls"`
+		Listen    string `json:"listen-client-urls"`
+		Advertise string `json:"advertise-client-urls"`
+		TLS       struct {
+			Cert string `json:"cert-file"`
+			Key  string `json:"key-file"`
+			CA   string `json:"trusted-ca-file"`
+		} `json:"client-transport-security"`
+	}
+	if err := yaml.Unmarshal(b, &c); err != nil {
+		s.problem(fmt.Sprintf("%s is not a configuration of etcd: %v", file, err), fixFlags)
+		return
+	}
+	for name, value := range map[string]string{
+		"listen-metrics-urls": c.Metrics, "listen-client-urls": c.Listen, "advertise-client-urls": c.Advertise,
+		"cert-file": c.TLS.Cert, "key-file": c.TLS.Key, "trusted-ca-file": c.TLS.CA,
+	} {
+		flags[name] = value
+	}
 }
 
 func readBounded(file string) ([]byte, error) {
