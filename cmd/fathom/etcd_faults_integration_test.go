@@ -4,8 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +48,7 @@ func TestIntegrationEtcdFaults(t *testing.T) {
 		{"alarm NOSPACE", func(f *faults) { alarm(f, pb.AlarmType_NOSPACE) }},
 		{"alarm CORRUPT", func(f *faults) { alarm(f, pb.AlarmType_CORRUPT) }},
 		{"a learner that was never started", unstartedLearner},
+		{"a learner that falls behind", laggingLearner},
 		{"an expired certificate", expiredCertificate},
 		{"restore to an older revision", olderRevision},
 		{"auth with a limited user", limitedUser},
@@ -325,6 +329,146 @@ func unstartedLearner(f *faults) {
 		f.Fatal(err)
 	}
 	f.wait("the learner is gone", func(s *pty.Screen) bool { return !s.Contains("unstarted") })
+}
+
+// laggingLearner: a learner that runs and has caught up is cut off from its peers, while its clients still reach it.
+func laggingLearner(f *faults) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*faultTime)
+	defer cancel()
+	gate := testcluster.NewGate(f)
+	peer := fmt.Sprintf("https://127.0.0.1:%d", gate.Port)
+	var added *clientv3.MemberAddResponse
+	testcluster.Eventually(f, faultTime, "the learner is added", func() (err error) { // "unhealthy cluster" while peers are connected for less than 5 s
+		added, err = f.cli.MemberAddAsLearner(ctx, []string{peer})
+		return err
+	})
+	initial := "etcd-4=" + peer
+	for _, m := range added.Members {
+		if m.Name != "" {
+			initial += "," + m.Name + "=" + m.PeerURLs[0]
+		}
+	}
+	const pki = "/etc/kubernetes/pki/etcd"
+	stop := f.c.JoinMember(f, "etcd --name=etcd-4 --initial-cluster-state=existing --initial-cluster="+initial+" --initial-advertise-peer-urls="+peer+
+		" --cert-file="+pki+"/server.crt --key-file="+pki+"/server.key --client-cert-auth --trusted-ca-file="+pki+"/ca.crt"+
+		" --peer-cert-file="+pki+"/peer.crt --peer-key-file="+pki+"/peer.key --peer-client-cert-auth --peer-trusted-ca-file="+pki+"/ca.crt",
+		fmt.Sprintf("--listen-peer-urls=https://127.0.0.1:%d", gate.Behind))
+
+	// What the learner has applied, and the leader with it, as the other client sees it.
+	behind := func() (int, error) {
+		list, err := f.cli.MemberList(ctx)
+		if err != nil {
+			return 0, err
+		}
+		var url string
+		for _, m := range list.Members {
+			if m.ID == added.Member.ID && len(m.ClientURLs) > 0 {
+				url = m.ClientURLs[0]
+			}
+		}
+		if url == "" {
+			return 0, errors.New("it has told no client URL")
+		}
+		op, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		voter, err := f.cli.Status(op, f.cli.Endpoints()[0])
+		if err != nil {
+			return 0, err
+		}
+		learner, err := f.cli.Status(op, url)
+		if err != nil {
+			return 0, err
+		}
+		if !learner.IsLearner {
+			return 0, errors.New("it is no learner")
+		}
+		return int(voter.RaftIndex) - int(learner.RaftAppliedIndex), nil
+	}
+	caughtUp := func() {
+		f.Helper()
+		testcluster.Eventually(f, faultTime, "the learner has what the leader has", func() error {
+			n, err := behind()
+			if err == nil && n > 0 {
+				err = fmt.Errorf("it is %d entries behind", n)
+			}
+			return err
+		})
+	}
+	// found is what an expression finds in a row of the screen; nil: nothing.
+	found := func(s *pty.Screen, row *regexp.Regexp) []string {
+		_, h := s.Size()
+		for y := range h {
+			if cells := row.FindStringSubmatch(s.Row(y)); cells != nil {
+				return cells
+			}
+		}
+		return nil
+	}
+	number := func(s *pty.Screen, row *regexp.Regexp) int {
+		if cells := found(s, row); cells != nil {
+			n, _ := strconv.Atoi(cells[1])
+			return n
+		}
+		return -1
+	}
+	lag := func(s *pty.Screen) int { return number(s, learnerRow) }
+	caughtUp()
+	f.wait("a learner without lag, of which no linearizable read is asked", func(s *pty.Screen) bool { return lag(s) == 0 && found(s, learnerFailed) == nil })
+
+	f.c.Run(f, "partition", "joined")
+	gate.Close()
+	f.write(ctx, lagEntries)
+	if n, err := behind(); err != nil || n < lagEntries {
+		f.Fatalf("the learner is %d entries behind, %v: it is not cut off", n, err)
+	}
+	f.wait("the learner's lag", func(s *pty.Screen) bool { return lag(s) >= lagEntries })
+	f.keys("a learner that falls behind")
+	// It takes half a minute to say so: it could be about to catch up.
+	f.wait("that it does not come nearer", func(s *pty.Screen) bool {
+		return number(s, learnerFound) >= lagEntries && lag(s) >= lagEntries && s.Contains("quorum 3/3")
+	})
+
+	f.c.Run(f, "heal", "joined")
+	gate.Open()
+	caughtUp()
+	f.wait("the finding is over", func(s *pty.Screen) bool { return lag(s) == 0 && !s.Contains("entries behind the leader") })
+	testcluster.Eventually(f, faultTime, "the learner is removed", func() error {
+		_, err := f.cli.MemberRemove(ctx, added.Member.ID)
+		return err
+	})
+	stop()
+	f.wait("the learner is gone", func(s *pty.Screen) bool { return !s.Contains("etcd-4") })
+}
+
+// lagEntries are enough for a finding: 1000 are.
+const lagEntries = 1500
+
+var (
+	// In the members' pane the lag stands before the size of the database; an arrow says where it goes.
+	learnerRow    = regexp.MustCompile(`etcd-4 .* learner .* (\d+)\D? +[\d.]+ [KM]iB`)
+	learnerFailed = regexp.MustCompile(`etcd-4 .* learner .*failed`)
+	learnerFound  = regexp.MustCompile(`etcd-4 is (\d+) entries behind the leader and does not come nearer`)
+)
+
+// write proposes entries, some at a time.
+func (f *faults) write(ctx context.Context, entries int) {
+	f.Helper()
+	const writers = 10
+	errs := make(chan error, writers)
+	for range writers {
+		go func() {
+			var err error
+			for i := 0; i < entries/writers && err == nil; i++ {
+				_, err = f.cli.Put(ctx, "/behind", fmt.Sprint(i))
+			}
+			errs <- err
+		}()
+	}
+	for range writers {
+		if err := <-errs; err != nil {
+			f.Fatal(err)
+		}
+	}
 }
 
 func expiredCertificate(f *faults) {

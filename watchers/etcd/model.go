@@ -435,6 +435,9 @@ func (m *model) row(c *conn, id string) *MemberRow {
 	}
 	r.Endpoint, r.Polled, r.Reachable = c.member.Endpoint, c.polled, c.ok && c.key == id
 	r.Serializable, r.Linearizable = c.serializable, c.linearizable
+	if r.IsLearner {
+		r.Linearizable = ReadProbe{} // it serves none; one may have been asked for before that was known
+	}
 	if c.key == id || c.key == "" {
 		r.Metrics, r.MetricsWhy, r.Certs = c.metrics, c.metricsWhy, c.certs
 	}

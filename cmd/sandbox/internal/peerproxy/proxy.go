@@ -20,8 +20,8 @@ type Network struct {
 	links   map[*link]struct{}
 	closed  bool
 
-	// source names the member a connection comes from, "" when unknown. It is
-	// a field for the tests.
+	// source names the member a connection comes from, Unknown for any other.
+	// It is a field for the tests.
 	source func(net.Conn) string
 }
 
@@ -37,6 +37,12 @@ type link struct {
 	from, to string
 	in, out  *net.TCPConn
 }
+
+// Unknown stands for whoever is not a member of this network, in Partition, Heal
+// and Partitioned: a member, say, that has joined and was not started by the
+// sandbox. Connections of such a one to the members come through here, those to
+// it do not.
+const Unknown = ""
 
 // New makes an empty network.
 func New() *Network {
@@ -73,7 +79,7 @@ func (n *Network) Partition(name string) {
 	n.cut[name] = true
 	for l := range n.links {
 		// A connection of unknown origin could be the member's.
-		if l.from == name || l.to == name || l.from == "" {
+		if l.from == name || l.to == name || l.from == Unknown {
 			l.reset()
 		}
 	}
@@ -112,7 +118,7 @@ func (n *Network) allowed(from, to string) bool {
 	if n.closed || n.cut[to] {
 		return false
 	}
-	if from == "" {
+	if from == Unknown {
 		return len(n.cut) == 0
 	}
 	return !n.cut[from]

@@ -135,6 +135,47 @@ func TestPartitionRefusesNewConnectionsUntilHealed(t *testing.T) {
 	}
 }
 
+// Whoever is no member of the network can be cut off from it, and nobody else with it.
+func TestPartitionOfTheUnknown(t *testing.T) {
+	n, a, b, from := network(t)
+	from.Store("a")
+	member := dial(t, b)
+	if err := talk(member); err != nil {
+		t.Fatal(err)
+	}
+	from.Store(Unknown)
+	stranger := dial(t, b)
+	if err := talk(stranger); err != nil {
+		t.Fatal(err)
+	}
+	n.Partition(Unknown)
+	if err := talk(stranger); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("its open connection survived: %v", err)
+	}
+	if c, err := net.DialTimeout("tcp4", a, 10*time.Second); err == nil {
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if err := talk(c); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a new connection of it was not refused: %v", err)
+		}
+		_ = c.Close()
+	}
+	if err := talk(member); err != nil {
+		t.Errorf("a member's open connection: %v", err)
+	}
+	from.Store("b")
+	if err := talk(dial(t, a)); err != nil {
+		t.Errorf("a member's new connection: %v", err)
+	}
+	if n.Partitioned("a") || n.Partitioned("b") || !n.Partitioned(Unknown) {
+		t.Error("the wrong ones are marked as partitioned")
+	}
+	n.Heal(Unknown)
+	from.Store(Unknown)
+	if err := talk(dial(t, b)); err != nil {
+		t.Errorf("after heal: %v", err)
+	}
+}
+
 func TestHalfCloseIsPassedOn(t *testing.T) {
 	_, _, b, _ := network(t)
 	c := dial(t, b).(*net.TCPConn)

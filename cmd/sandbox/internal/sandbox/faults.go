@@ -12,13 +12,26 @@ import (
 
 	"fathom/cmd/sandbox/internal/controlplane"
 	"fathom/cmd/sandbox/internal/layout"
+	"fathom/cmd/sandbox/internal/peerproxy"
 	"fathom/cmd/sandbox/internal/pki"
 )
+
+// joined is what the members are called, in partition and heal, that were added
+// to the cluster and are no processes of this sandbox.
+const joined = "joined"
 
 // Fault implements control.Handler.
 func (s *Sandbox) Fault(ctx context.Context, verb, name string) error {
 	if f, ok := s.clusterFaults()[verb]; ok {
 		return f(ctx)
+	}
+	switch {
+	case name == joined && verb == "partition":
+		s.peers.Partition(peerproxy.Unknown)
+		return nil
+	case name == joined && verb == "heal":
+		s.peers.Heal(peerproxy.Unknown)
+		return nil
 	}
 	if f, ok := s.memberFaults()[verb]; ok {
 		member, err := s.spec.ResolveMember(name)
