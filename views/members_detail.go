@@ -74,7 +74,11 @@ func (p *members) memberFacts(m *etcd.MemberRow, w, h int, now time.Time) *facts
 	f.spans("certificates", p.certSpans(m, now)...)
 	if seen {
 		f.text("raft", theme.Default, fmt.Sprintf("term %d, commit %d, applied %d; revision %d", m.Term, m.CommitIndex, m.AppliedIndex, m.Revision))
-		f.text("version", theme.Default, fmt.Sprintf("%s, storage %s", firstOf(m.Version, "not told"), firstOf(m.StorageVersion, "not told (etcd tells it from 3.6 on)")))
+		version := fmt.Sprintf("%s, storage %s", firstOf(m.Version, "not told"), firstOf(m.StorageVersion, "not told (etcd tells it from 3.6 on)"))
+		if m.Downgrade != "" {
+			version += fmt.Sprintf(", a downgrade to %s is enabled", m.Downgrade)
+		}
+		f.text("version", theme.Default, version)
 	}
 	f.text("endpoint", theme.Default, m.Endpoint)
 	id := "not known: it has never answered"

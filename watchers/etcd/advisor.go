@@ -49,14 +49,21 @@ type AdvisorInput struct {
 type AdvisedMember struct {
 	ID, Name string // row ID; untrusted text
 	Version  string // of the server's binary; empty: not known
-	Learner  bool
+	Storage  string // version of its data; empty: not known (before etcd 3.6)
+	// Downgrade is the target of a downgrade that it says is enabled; empty: none, or not told (before etcd 3.6).
+	Downgrade string
+	Learner   bool
 }
 
 // AdvisorInputOf is what the advisor can be told of the members of a snapshot: also of those that do not answer now.
 func AdvisorInputOf(s *Snapshot) AdvisorInput {
 	var in AdvisorInput
 	for _, r := range s.Members {
-		in.Members = append(in.Members, AdvisedMember{ID: r.ID(), Name: r.GetName(), Version: r.Version, Learner: r.IsLearner})
+		m := AdvisedMember{ID: r.ID(), Name: r.GetName(), Version: r.Version, Storage: r.StorageVersion, Learner: r.IsLearner}
+		if r.Reachable { // what it said long ago may have ended since
+			m.Downgrade = r.Downgrade
+		}
+		in.Members = append(in.Members, m)
 	}
 	return in
 }
@@ -150,6 +157,7 @@ func Advise(in AdvisorInput) Advisory {
 			Next: firstOf(d.next, upgradeTo(hit, d.in)), Source: d.source})
 	}
 	out.Advice = append(out.Advice, paths(known)...)
+	out.Advice = append(out.Advice, downgrades(in)...)
 	slices.SortStableFunc(out.Advice, func(a, b Advice) int { return cmp.Compare(b.Severity, a.Severity) })
 	if guessed {
 		unknown("whether authentication is on: asking would propose an entry to raft, so fathom does not")
@@ -262,6 +270,63 @@ func paths(known []release) (out []Advice) {
 			Meaning: u.meaning, Next: next, Source: u.source})
 	}
 	return out
+}
+
+// downgrades is about a downgrade that is enabled. etcd lowers the cluster version and then each member's data within seconds, waits for the older binaries, and ends the
+// downgrade within seconds once all members run them (server/etcdserver/version/monitor.go); whatever stays between is stuck, or waits for somebody.
+func downgrades(in AdvisorInput) (out []Advice) {
+	targets := map[string]bool{}
+	for _, m := range in.Members {
+		if m.Downgrade != "" {
+			targets[m.Downgrade] = true
+		}
+	}
+	for _, target := range slices.Sorted(maps.Keys(targets)) {
+		var waiting, raised, newer, unready []string // in words, and by ID
+		old := 0                                     // members that run the target
+		_, err := version.ParseGeneric(target)
+		for _, m := range in.Members {
+			switch {
+			case err != nil || m.Version == "":
+			case !laterLine(m.Version, target):
+				old++
+			case laterLine(m.Storage, target):
+				raised, unready = append(raised, fmt.Sprintf("%s (storage version %s)", m.Name, m.Storage)), append(unready, m.ID)
+			default:
+				waiting, newer = append(waiting, fmt.Sprintf("%s (%s)", m.Name, m.Version)), append(newer, m.ID)
+			}
+		}
+		a := Advice{ID: "downgrade", Severity: Warning, Text: fmt.Sprintf("a downgrade to %s is enabled", target), Source: downgradeDocs}
+		switch {
+		case len(raised) > 0:
+			a.ID, a.Members = "downgrade-storage", unready
+			a.Text += ", but not prepared by " + strings.Join(raised, ", ")
+			a.Meaning = "the older binary does not start on data of a newer storage version; etcd lowers it some seconds after the downgrade was enabled, unless a member's version or newer entries in the log stand against it"
+			a.Next = "do not replace the binaries of these members yet; look for \"invalid downgrade target\" and \"failed to update storage version\" in the members' logs, or give it up with `etcdctl downgrade cancel`"
+		case len(waiting) > 0:
+			a.Members = newer
+			a.Text += " and not ended: it waits for the older binary on " + strings.Join(waiting, ", ")
+			a.Meaning = "until it ends the cluster speaks the older version: what is new in the newer one is off, and it cannot be upgraded"
+			a.Next = "replace the binaries of these members, one after the other, or give it up with `etcdctl downgrade cancel`"
+		case old == len(in.Members):
+			a.ID = "downgrade-not-ended"
+			a.Text += ", though all members run it"
+			a.Meaning = "etcd ends a downgrade by itself within seconds; while it has not, the cluster cannot be upgraded"
+			a.Next = "look for \"failed to cancel downgrade\" in the leader's log, and end it with `etcdctl downgrade cancel`"
+		default:
+			a.Meaning = "whether it goes on cannot be told: not every version is known"
+			a.Next = "see that every member answers, and look at `etcdctl endpoint status`"
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// laterLine reports whether a version is of a later minor line than another. What is no version is not.
+func laterLine(v, than string) bool {
+	a, err1 := version.ParseGeneric(v)
+	b, err2 := version.ParseGeneric(than)
+	return err1 == nil && err2 == nil && (a.Major() > b.Major() || a.Major() == b.Major() && a.Minor() > b.Minor())
 }
 
 // who is the subject of a sentence: "etcd 3.6.8", or with the members that run it, when not all do: "etcd 3.5.2 (etcd-1, etcd-2), 3.5.4 (etcd-3)".

@@ -14,6 +14,8 @@ const (
 	etcdIssue  = "https://github.com/etcd-io/etcd/issues/"
 	etcdPull   = "https://github.com/etcd-io/etcd/pull/"
 	advisory   = "https://github.com/etcd-io/etcd/security/advisories/"
+
+	downgradeDocs = "https://etcd.io/docs/v3.6/downgrades/downgrade_3_6/"
 )
 
 // newestKnown is the newest patch release of each line as of tableBasis.

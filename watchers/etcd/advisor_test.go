@@ -153,3 +153,40 @@ func TestAdvisorTogether(t *testing.T) {
 		t.Errorf("of no members: %+v", got)
 	}
 }
+
+// A downgrade that is enabled is told with what it waits for, until etcd has ended it.
+func TestAdvisorDowngrade(t *testing.T) {
+	// A member is its version, its storage version and the target that it tells.
+	for name, c := range map[string]struct {
+		members [][3]string
+		id      string
+		hit     []string
+		text    string
+	}{
+		"none":             {[][3]string{{"3.6.8", "3.6.0", ""}, {"3.6.8", "3.6.0", ""}}, "", nil, ""},
+		"just enabled":     {[][3]string{{"3.6.8", "3.6.0", "3.5.0"}, {"3.6.8", "3.5.0", "3.5.0"}}, "downgrade-storage", []string{"1"}, "etcd-1 (storage version 3.6.0)"},
+		"prepared":         {[][3]string{{"3.6.8", "3.5.0", "3.5.0"}, {"3.6.8", "3.5.0", "3.5.0"}}, "downgrade", []string{"1", "2"}, "etcd-1 (3.6.8), etcd-2 (3.6.8)"},
+		"on its way":       {[][3]string{{"3.5.33", "", ""}, {"3.6.8", "3.5.0", "3.5.0"}}, "downgrade", []string{"2"}, "on etcd-2 (3.6.8)"},
+		"all are there":    {[][3]string{{"3.6.14", "3.6.0", "3.6.0"}, {"3.6.14", "3.6.0", "3.6.0"}}, "downgrade-not-ended", nil, "though all members run it"},
+		"one is not known": {[][3]string{{"3.6.14", "3.6.0", "3.6.0"}, {"", "", ""}}, "downgrade", nil, "a downgrade to 3.6.0 is enabled"},
+		"no version":       {[][3]string{{"3.6.14", "3.6.0", "\x1b[2J"}}, "downgrade", nil, "a downgrade to"},
+	} {
+		in := AdvisorInput{Auth: FactNo}
+		for i, m := range c.members {
+			in.Members = append(in.Members, AdvisedMember{ID: fmt.Sprint(i + 1), Name: fmt.Sprintf("etcd-%d", i+1), Version: m[0], Storage: m[1], Downgrade: m[2]})
+		}
+		var got []Advice
+		for _, a := range Advise(in).Advice {
+			if strings.HasPrefix(a.ID, "downgrade") {
+				got = append(got, a)
+			}
+		}
+		switch {
+		case c.id == "" && len(got) == 0:
+		case len(got) != 1 || got[0].ID != c.id || !slices.Equal(got[0].Members, c.hit) || !strings.Contains(got[0].Text, c.text):
+			t.Errorf("%s: %+v", name, got)
+		case got[0].Meaning == "" || got[0].Next == "" || got[0].Source == "" || got[0].Severity != Warning:
+			t.Errorf("%s says too little: %+v", name, got[0])
+		}
+	}
+}

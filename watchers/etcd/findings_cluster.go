@@ -98,7 +98,11 @@ func (m *model) explainAlarm(text string, rows []*MemberRow) string {
 // versionFindings are about members of different versions, and about a storage version that stays behind.
 func versionFindings(ds *drafts, s *Snapshot) {
 	versions, storage := map[string][]string{}, map[string][]string{}
+	downgrade := ""
 	for _, r := range s.Members {
+		if r.Reachable && r.Downgrade != "" {
+			downgrade = fmt.Sprintf("; a downgrade to %s is enabled", r.Downgrade)
+		}
 		if r.Reachable && r.Version != "" {
 			versions[r.Version] = append(versions[r.Version], r.GetName())
 		}
@@ -115,8 +119,8 @@ func versionFindings(ds *drafts, s *Snapshot) {
 		ds.add(FoundVersions, Info, nil, "members run different versions: %s", strings.Join(parts, ", "))
 	case len(versions) == 1 && len(storage) > 0:
 		for _, v := range slices.Sorted(maps.Keys(storage)) {
-			d := ds.add(FoundStorage, Info, nil, "the storage version of %s is %s, though all members run %s", strings.Join(storage[v], ", "), v,
-				slices.Collect(maps.Keys(versions))[0])
+			d := ds.add(FoundStorage, Info, nil, "the storage version of %s is %s, though all members run %s%s", strings.Join(storage[v], ", "), v,
+				slices.Collect(maps.Keys(versions))[0], downgrade)
 			d.about, d.confirm = v, confirmStorage
 		}
 	}

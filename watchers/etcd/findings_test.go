@@ -245,9 +245,11 @@ func TestFindingsOfCompaction(t *testing.T) {
 
 func TestFindingsOfVersions(t *testing.T) {
 	f := newFacts(t, 2)
+	var downgrade *pb.DowngradeInfo
 	say := func(at int, version, storage string) *Snapshot {
 		for id := range uint64(2) {
 			st := status(id+1, 1, 4, 10, 10)
+			st.DowngradeInfo = downgrade
 			if st.Version, st.StorageVersion = version, "3.6.0"; id == 1 {
 				st.StorageVersion = storage
 			}
@@ -258,6 +260,23 @@ func TestFindingsOfVersions(t *testing.T) {
 	f.want(say(0, "3.6.8", "3.5.0"), FoundStorage, 0, "") // as it is for some seconds after an upgrade
 	f.want(say(61_000, "3.6.8", "3.5.0"), FoundStorage, Info, "the storage version of etcd-2 is 3.5.0, though all members run 3.6.8")
 	f.want(say(62_000, "3.6.8", "3.6.0"), FoundStorage, 0, "")
+	downgrade = &pb.DowngradeInfo{Enabled: true, TargetVersion: "3.5.0"}
+	say(63_000, "3.6.8", "3.5.0")
+	s := say(124_000, "3.6.8", "3.5.0")
+	f.want(s, FoundStorage, Info, "though all members run 3.6.8; a downgrade to 3.5.0 is enabled")
+	advised := func(s *Snapshot) (out []string) {
+		for _, m := range AdvisorInputOf(s).Members {
+			out = append(out, m.Storage+" "+m.Downgrade)
+		}
+		return out
+	}
+	if got := advised(s); !slices.Equal(got, []string{"3.6.0 3.5.0", "3.5.0 3.5.0"}) {
+		t.Errorf("the advisor is told %q", got)
+	}
+	downgrade = &pb.DowngradeInfo{TargetVersion: "3.5.0"} // and it is given up
+	if got := advised(say(125_000, "3.6.8", "3.5.0")); !slices.Equal(got, []string{"3.6.0 ", "3.5.0 "}) {
+		t.Errorf("then the advisor is told %q", got)
+	}
 }
 
 // An applied index that is beyond the commit index of the same answer is nothing: they are not read at one moment.

@@ -42,6 +42,7 @@ type MemberRow struct {
 	Quota          int64  // bytes; 0: not known (before etcd 3.6)
 	Version        string // of the server's binary
 	StorageVersion string // empty before etcd 3.6
+	Downgrade      string // the target of a downgrade that is enabled; empty: none, or not told (before etcd 3.6)
 	IsLearner      bool
 	StatusRTT      time.Duration
 

@@ -154,7 +154,10 @@ func (m *model) answered(c *conn, asked, now time.Time, st *pb.StatusResponse) {
 	}
 	k.sizes.add(now, r.DBSize)
 	r.Growth = k.sizes.rate(r.DBSize, r.Quota)
-	r.Version, r.StorageVersion = st.Version, st.StorageVersion
+	r.Version, r.StorageVersion, r.Downgrade = st.Version, st.StorageVersion, ""
+	if d := st.DowngradeInfo; d.GetEnabled() {
+		r.Downgrade = firstOf(d.GetTargetVersion(), "a version that is not told")
+	}
 	switch {
 	case r.IsLearner:
 		r.LastRole = Learner
