@@ -9,6 +9,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"fathom/internal/safe"
 	"fathom/keymap"
@@ -205,6 +206,9 @@ func (p *keyTree) arrived(m levelRead) {
 		if inner := errors.Unwrap(m.err); inner != nil { // the row tells which level it is
 			short = inner
 		}
+		if errors.Is(short, rpctypes.ErrPermissionDenied) {
+			short = rpctypes.ErrPermissionDenied // every member says so: what counts stands first
+		}
 		p.tree.SetFailed(p.idOf(m.prefix), safe.Bounded(short.Error(), maxCell))
 		return
 	}
@@ -379,6 +383,12 @@ func (p *keyTree) State() watchers.State {
 	switch {
 	case p.keys == nil:
 		return watchers.State{Phase: watchers.Unsupported, Resource: "keys", Why: noEtcd(p.env)}
+	case errors.Is(p.err, rpctypes.ErrPermissionDenied):
+		what := "keys"
+		if p.base != "" {
+			what = fmt.Sprintf("keys below %q", p.base)
+		}
+		return watchers.State{Phase: watchers.Denied, Verb: "read", Resource: what, Why: p.err.Error()}
 	case p.err != nil && p.at.IsZero():
 		return watchers.State{Phase: watchers.Connecting, Why: p.err.Error()}
 	case p.err != nil:

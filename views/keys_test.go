@@ -210,6 +210,16 @@ func TestKeysFailuresAndLateReplies(t *testing.T) {
 	if out := frame(p, 78, 20); strings.Contains(out, "permission denied") || !strings.Contains(out, "data") {
 		t.Errorf("tried again:\n%s", out)
 	}
+	// Where nothing may be read it is said, also in a narrow pane.
+	s.Refuse(status.Error(codes.PermissionDenied, "etcdserver: permission denied"))
+	refused := openKeys(t, keyEnv(t, false, true, s), "/other", 40, 20)
+	if st := refused.State(); st.Phase != watchers.Denied || st.Verb != "read" || st.Resource != `keys below "/other/"` {
+		t.Errorf("state %+v", st)
+	}
+	if out := frame(refused, 40, 20); !strings.Contains(out, "permission denied") {
+		t.Errorf("a user that may not read the keys:\n%s", out)
+	}
+	s.Refuse(nil)
 	late := p.Refresh()
 	s.Set("/registry/aaa/x", "v")
 	carryOut(p.Refresh())

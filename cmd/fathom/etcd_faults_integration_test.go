@@ -539,6 +539,6 @@ func limitedUser(f *faults) {
 	f.command("keys /config")
 	f.see("key19")
 	f.command("keys /other")
-	f.see("permission denied")
+	f.see(`may not read keys below "/other/"`)
 	f.command("members")
 }
