@@ -27,6 +27,7 @@ func TestIntegration(t *testing.T) {
 	t.Run("BadInput", func(t *testing.T) { testBadInput(t, c) })
 	t.Run("Screens80x24", func(t *testing.T) { testScreens(t, c, 80, 24, "") })
 	t.Run("Screens200x60ASCII", func(t *testing.T) { testScreens(t, c, 200, 60, "--ascii") })
+	t.Run("OtherSide", func(t *testing.T) { testOtherSide(t, c) })
 	t.Run("Delete", func(t *testing.T) { testDelete(t, c) })
 	t.Run("MoveLeader", func(t *testing.T) { testMoveLeader(t, c) })
 	t.Run("ReadOnlyScreen", func(t *testing.T) { testReadOnlyScreen(t, c) })
