@@ -64,6 +64,7 @@ func TestUsage(t *testing.T) {
 		"missing name":    {[]string{"kill", "--dir", "x"}, 2, "accepts 1 arg"},
 		"bad members":     {[]string{"up", "--dir", "x", "--members", "0"}, 2, "--members 0"},
 		"bad seed":        {[]string{"up", "--dir", "x", "--seed", "poppy"}, 2, "sample or none"},
+		"too short":       {[]string{"up", "--dir", "x", "--cert-for", "29s"}, 2, "30s or more"},
 		"not running":     {[]string{"status", "--dir", t.TempDir()}, 1, "no sandbox is running"},
 		"no sandbox":      {[]string{"env", "--dir", t.TempDir()}, 1, "no sandbox in"},
 	} {
