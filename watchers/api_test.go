@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -135,22 +137,89 @@ func reply(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// stream answers a watch: it sends what comes through events until that is closed or the client goes away.
+// stream serves a watch with the events of a channel. As from a real server, what was sent to a connection that is gone is not lost: who
+// asks for what came after a resource version gets it from what all the watches of the channel were to send.
 func stream(w http.ResponseWriter, r *http.Request, events <-chan string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.(http.Flusher).Flush()
+	l := logOf(events)
+	at := l.after(r.URL.Query().Get("resourceVersion"))
 	for {
+		ev, changed := l.next(at)
+		if ev != "" {
+			fmt.Fprintln(w, ev)
+			w.(http.Flusher).Flush()
+			at++
+			continue
+		}
 		select {
 		case <-r.Context().Done():
 			return
+		case <-changed:
 		case ev, ok := <-events:
 			if !ok {
 				return
 			}
-			fmt.Fprintln(w, ev)
-			w.(http.Flusher).Flush()
+			l.add(ev)
 		}
 	}
+}
+
+// eventLog is what has been taken from a channel of events.
+type eventLog struct {
+	mu      sync.Mutex
+	events  []string
+	changed chan struct{} // closed, and made anew, with every event
+}
+
+var eventLogs sync.Map // *eventLog by <-chan string
+
+func logOf(events <-chan string) *eventLog {
+	l, _ := eventLogs.LoadOrStore(events, &eventLog{changed: make(chan struct{})})
+	return l.(*eventLog)
+}
+
+func (l *eventLog) add(ev string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, ev)
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+func (l *eventLog) next(at int) (string, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at < len(l.events) {
+		return l.events[at], nil
+	}
+	return "", l.changed
+}
+
+// after is where the events after a resource version begin: those to come when none is given.
+func (l *eventLog) after(version string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	from, err := strconv.Atoi(version)
+	if err != nil || from == 0 {
+		return len(l.events)
+	}
+	at := len(l.events)
+	for i, text := range slices.Backward(l.events) {
+		var ev struct {
+			Type   string
+			Object struct {
+				Metadata struct{ ResourceVersion string }
+			}
+		}
+		if json.Unmarshal([]byte(text), &ev) != nil || ev.Type == "ERROR" { // what was before it is known from a list
+			break
+		}
+		if n, err := strconv.Atoi(ev.Object.Metadata.ResourceVersion); err == nil && n > from {
+			at = i
+		}
+	}
+	return at
 }
 
 func event(kind string, obj any) string {
