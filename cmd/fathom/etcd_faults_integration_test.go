@@ -233,8 +233,8 @@ func down(f *faults, how, back, member string, see ...string) {
 	f.c.Run(f, back, member)
 }
 
-func killFollower(f *faults) { down(f, "kill", "restart", f.follower()) }
-func killLeader(f *faults)   { down(f, "kill", "restart", f.leader()) }
+func killFollower(f *faults) { down(f, "kill", "restart", f.follower(), "refused") }
+func killLeader(f *faults)   { down(f, "kill", "restart", f.leader(), "refused") }
 func stopFollower(f *faults) { down(f, "stop", "cont", f.follower(), "no answer within") }
 func stopLeader(f *faults)   { down(f, "stop", "cont", f.leader(), "no answer within") }
 func blackHole(f *faults)    { down(f, "blackhole", "heal", f.follower(), "no answer within") }

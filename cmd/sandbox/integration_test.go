@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -226,6 +228,32 @@ func TestEtcdFaults(t *testing.T) {
 		if now := term(); now != before {
 			t.Errorf("term %d, was %d: its peers noticed", now, before)
 		}
+	})
+	t.Run("a killed member refuses its clients", func(t *testing.T) {
+		r.t = t
+		spec, err := controlplane.Load(r.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dial := func() error {
+			c, err := net.Dial("tcp4", strings.TrimPrefix(spec.ClientURL(2), "https://"))
+			if err == nil {
+				_ = c.Close()
+			}
+			return err
+		}
+		r.must("kill", "etcd-2")
+		if err := dial(); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("a client gets %v", err)
+		}
+		r.must("restart", "etcd-2")
+		r.eventually(20*time.Second, "etcd-2 to answer", func() bool { return answers("etcd-2") })
+		r.must("stop", "etcd-2") // frozen is not dead: the kernel goes on
+		if err := dial(); err != nil {
+			t.Errorf("of a frozen member a client gets %v", err)
+		}
+		r.must("cont", "etcd-2")
+		r.eventually(20*time.Second, "etcd-2 to answer", func() bool { return answers("etcd-2") })
 	})
 	t.Run("an expired certificate, renewed", func(t *testing.T) {
 		r.t = t

@@ -10,6 +10,7 @@ package clientproxy
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -25,8 +26,11 @@ type Proxy struct {
 }
 
 type member struct {
-	listen  net.Listener
+	name    string
+	addr    string
+	listen  net.Listener // nil while there is nobody to listen for
 	backend string
+	down    bool
 	// healed is closed when the black hole ends; nil while there is none.
 	healed chan struct{}
 	links  map[*link]struct{}
@@ -41,16 +45,16 @@ func New() *Proxy { return &Proxy{members: map[string]*member{}} }
 // Add serves the listener as the client address of a member that really
 // listens on backend.
 func (p *Proxy) Add(name string, l net.Listener, backend string) {
-	m := &member{listen: l, backend: backend, links: map[*link]struct{}{}}
+	m := &member{name: name, addr: l.Addr().String(), listen: l, backend: backend, links: map[*link]struct{}{}}
 	p.mu.Lock()
 	p.members[name] = m
 	p.mu.Unlock()
-	go p.serve(m)
+	go p.serve(m, l)
 }
 
-func (p *Proxy) serve(m *member) {
+func (p *Proxy) serve(m *member, l net.Listener) {
 	for {
-		c, err := m.listen.Accept()
+		c, err := l.Accept()
 		if err != nil {
 			return // the listener was closed
 		}
@@ -58,19 +62,58 @@ func (p *Proxy) serve(m *member) {
 	}
 }
 
+// Down says that the member's process is not there: its clients are refused, as
+// the kernel of a host does where nobody listens. Of a black hole they hear
+// nothing all the same.
+func (p *Proxy) Down(name string) { _ = p.setDown(name, true) } // nothing is opened by it
+
+// Up says that the process is there again. It fails when somebody has taken the
+// port meanwhile.
+func (p *Proxy) Up(name string) error { return p.setDown(name, false) }
+
+func (p *Proxy) setDown(name string, down bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.members[name]
+	if m == nil {
+		return nil
+	}
+	m.down = down
+	return p.settle(m)
+}
+
+// settle listens, or does not, as the state of the member wants it; the lock is
+// held.
+func (p *Proxy) settle(m *member) error {
+	switch want := !p.closed && (!m.down || m.healed != nil); {
+	case want && m.listen == nil:
+		l, err := net.Listen("tcp4", m.addr)
+		if err != nil {
+			return fmt.Errorf("open the client port of %s again: %w", m.name, err)
+		}
+		m.listen = l
+		go p.serve(m, l)
+	case !want && m.listen != nil:
+		_ = m.listen.Close()
+		m.listen = nil
+	}
+	return nil
+}
+
 // BlackHole lets nothing pass any more in either direction. Open connections
 // stay open.
-func (p *Proxy) BlackHole(name string) {
+func (p *Proxy) BlackHole(name string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.members[name]
 	if m == nil || m.healed != nil || p.closed {
-		return
+		return nil
 	}
 	m.healed = make(chan struct{})
 	for l := range m.links {
 		l.freeze(true)
 	}
+	return p.settle(m)
 }
 
 // Heal ends a black hole. What was sent in the meantime arrives now, as it does
@@ -93,6 +136,7 @@ func (p *Proxy) heal(m *member) {
 	}
 	close(m.healed)
 	m.healed = nil
+	_ = p.settle(m) // nothing is opened by it
 }
 
 // BlackHoled tells whether the member is a black hole to clients.
@@ -121,7 +165,7 @@ func (p *Proxy) Close() {
 	defer p.mu.Unlock()
 	p.closed = true
 	for _, m := range p.members {
-		_ = m.listen.Close()
+		_ = p.settle(m) // nothing is opened any more
 		for l := range m.links {
 			l.reset()
 		}

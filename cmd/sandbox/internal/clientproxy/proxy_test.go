@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -83,7 +84,9 @@ func TestBlackHole(t *testing.T) {
 	p, addr, _ := proxy(t)
 	c := dial(t, addr)
 	c.talk(t, "before")
-	p.BlackHole("a")
+	if err := p.BlackHole("a"); err != nil {
+		t.Fatal(err)
+	}
 	if !p.BlackHoled("a") {
 		t.Error("it does not say so")
 	}
@@ -125,12 +128,66 @@ func TestResetAndRefuse(t *testing.T) {
 	}
 }
 
+// Where the process is gone clients are refused, until it is back; of a black hole they hear nothing also then.
+func TestDown(t *testing.T) {
+	p, addr, _ := proxy(t)
+	refused := func(when string) {
+		t.Helper()
+		c, err := net.Dial("tcp4", addr)
+		if err == nil {
+			_ = c.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	silent := func(when string) {
+		t.Helper()
+		c := dial(t, addr)
+		c.say(t, "hello")
+		if got, err := c.hear(150 * time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: %q, %v", when, got, err)
+		}
+	}
+	up := func() {
+		t.Helper()
+		if err := p.Up("a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dial(t, addr).talk(t, "before")
+	p.Down("a")
+	p.Down("a")
+	refused("down")
+	up()
+	up()
+	dial(t, addr).talk(t, "up again")
+
+	if err := p.BlackHole("a"); err != nil {
+		t.Fatal(err)
+	}
+	p.Down("a")
+	silent("down in a black hole")
+	p.Heal("a")
+	refused("down, and healed")
+	if err := p.BlackHole("a"); err != nil {
+		t.Fatal(err)
+	}
+	silent("a black hole of one that is down")
+	up()
+	silent("a black hole of one that is up again")
+	p.Heal("a")
+	dial(t, addr).talk(t, "after")
+}
+
 // Closing the proxy ends a black hole too: nothing waits for ever.
 func TestCloseInBlackHole(t *testing.T) {
 	p, addr, _ := proxy(t)
 	c := dial(t, addr)
 	c.talk(t, "before")
-	p.BlackHole("a")
+	if err := p.BlackHole("a"); err != nil {
+		t.Fatal(err)
+	}
 	p.Close()
 	if got, err := c.hear(10 * time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("after Close: %q, %v", got, err)

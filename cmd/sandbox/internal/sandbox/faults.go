@@ -46,21 +46,31 @@ func (s *Sandbox) Fault(ctx context.Context, verb, name string) error {
 	}
 	switch verb {
 	case "kill":
-		return s.sup.Kill(ctx, child)
+		if err := s.sup.Kill(ctx, child); err != nil {
+			return err
+		}
+		s.front.Down(child)
+		return nil
 	case "stop":
 		return s.sup.Stop(child)
 	case "cont":
 		return s.sup.Continue(child)
 	case "restart":
-		return s.sup.Restart(ctx, child)
+		return s.restart(ctx, child)
 	}
 	return fmt.Errorf("no fault %q: see `fathom-sandbox --help`", verb)
+}
+
+// restart starts a child again, and lets clients of a member come to it: `kill`
+// has them refused.
+func (s *Sandbox) restart(ctx context.Context, child string) error {
+	return errors.Join(s.sup.Restart(ctx, child), s.front.Up(child))
 }
 
 func (s *Sandbox) memberFaults() map[string]func(context.Context, string) error {
 	return map[string]func(context.Context, string) error{
 		"partition": func(_ context.Context, member string) error { s.peers.Partition(member); return nil },
-		"blackhole": func(_ context.Context, member string) error { s.front.BlackHole(member); return nil },
+		"blackhole": func(_ context.Context, member string) error { return s.front.BlackHole(member) },
 		"heal": func(_ context.Context, member string) error {
 			s.peers.Heal(member)
 			s.front.Heal(member)
@@ -103,7 +113,7 @@ func (s *Sandbox) alter(ctx context.Context, member string) error {
 	}
 	key, err := alterNewest(filepath.Join(s.dir.MemberData(n), "member", "snap", "db"))
 	if err != nil {
-		return errors.Join(fmt.Errorf("alter the database of %s: %w", member, err), s.sup.Restart(ctx, member))
+		return errors.Join(fmt.Errorf("alter the database of %s: %w", member, err), s.restart(ctx, member))
 	}
 	args := slices.Clone(s.spec.Args(s.dir, member))
 	for i, a := range args {
@@ -113,7 +123,7 @@ func (s *Sandbox) alter(ctx context.Context, member string) error {
 		return err
 	}
 	s.say("%s: the value of %s has been altered", member, key)
-	return s.sup.Restart(ctx, member)
+	return s.restart(ctx, member)
 }
 
 // keep copies the data of all members at one moment, all of them dead.
@@ -160,7 +170,7 @@ func (s *Sandbox) whileDead(ctx context.Context, do func(member, data string) er
 		}
 	}
 	for n := range s.spec.Etcd {
-		if err := s.sup.Restart(ctx, layout.MemberName(n+1)); err != nil && first == nil {
+		if err := s.restart(ctx, layout.MemberName(n+1)); err != nil && first == nil {
 			first = err
 		}
 	}
