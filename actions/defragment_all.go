@@ -115,21 +115,7 @@ func moveAway(from *member, wait time.Duration) Step {
 			return p.send(ctx, c)
 		},
 		Verify: func(ctx context.Context, c *cluster.Cluster, r Request) (Status, string, error) {
-			return settle(ctx, func(ctx context.Context) (Status, string, error) {
-				q, err := lookAtQuorum(ctx, c)
-				if err != nil {
-					return Unknown, "", err
-				}
-				lead := q.leader()
-				switch {
-				case lead == nil:
-					return Unknown, "no reachable member leads", nil
-				case lead.id == r.Target.Member:
-					return Unknown, fmt.Sprintf("%s still leads (term %d)", lead, lead.status.RaftTerm), nil
-				default:
-					return Done, fmt.Sprintf("%s leads (term %d)", lead, lead.status.RaftTerm), nil
-				}
-			})
+			return settleLeader(ctx, c, func(id uint64) bool { return id != r.Target.Member })
 		},
 	}
 }

@@ -93,19 +93,24 @@ func (p transfer) send(ctx context.Context, c *cluster.Cluster) (string, error) 
 }
 
 func verifyMoveLeader(ctx context.Context, c *cluster.Cluster, r Request) (Status, string, error) {
+	return settleLeader(ctx, c, func(id uint64) bool { return id == r.Target.Member })
+}
+
+// settleLeader reads until the leader is one that is wanted.
+func settleLeader(ctx context.Context, c *cluster.Cluster, wanted func(id uint64) bool) (Status, string, error) {
 	return settle(ctx, func(ctx context.Context) (Status, string, error) {
 		q, err := lookAtQuorum(ctx, c)
 		if err != nil {
 			return Unknown, "", err
 		}
 		lead := q.leader()
-		switch {
-		case lead == nil:
+		if lead == nil {
 			return Unknown, "no reachable member leads", nil
-		case lead.id == r.Target.Member:
-			return Done, fmt.Sprintf("%s leads (term %d)", lead, lead.status.RaftTerm), nil
-		default:
-			return Unknown, fmt.Sprintf("%s leads (term %d)", lead, lead.status.RaftTerm), nil
 		}
+		status := Unknown
+		if wanted(lead.id) {
+			status = Done
+		}
+		return status, fmt.Sprintf("%s leads (term %d)", lead, lead.status.RaftTerm), nil
 	})
 }

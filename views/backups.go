@@ -22,12 +22,11 @@ import (
 
 // backups is the pane of the folder that snapshots of etcd are kept in: how old the newest is, and whether they can be relied on.
 type backups struct {
+	narrowed
 	env    *Env
-	ref    Ref
 	snap   *backup.Snapshot
 	rows   []*backup.Row // filtered and sorted
 	table  *table.Table
-	filter Filter
 	sort   keymap.Intent
 	desc   bool
 	leave  func() // ends the closer look at the folder; nil: nobody looks
@@ -38,7 +37,7 @@ func newBackups(env *Env, r Ref) (Pane, error) {
 	if env.Backups == nil {
 		return nil, errors.New("no backup folder is watched here")
 	}
-	p := &backups{env: env, ref: r, snap: &backup.Snapshot{}, table: table.New(env.Theme), sort: keymap.SortAge}
+	p := &backups{env: env, narrowed: narrowed{ref: r}, snap: &backup.Snapshot{}, table: table.New(env.Theme), sort: keymap.SortAge}
 	p.table.SetColumns(backupColumns)
 	return p, p.SetFilter(r.Filter)
 }
@@ -103,12 +102,8 @@ func (p *backups) arrange() {
 // Title implements Pane.
 func (p *backups) Title() Title {
 	t := Title{Name: safe.Lit("backups"), Scope: safe.String(firstOf(p.snap.Dir, "no folder named")), Filter: safe.String(p.filter.String())}
-	switch n, all := len(p.rows), len(p.snap.Rows); {
-	case p.snap.Gen == 0 || p.snap.Dir == "":
-	case n != all:
-		t.Count = fmt.Sprintf("%d of %d", n, all)
-	default:
-		t.Count = fmt.Sprint(n)
+	if p.snap.Gen != 0 && p.snap.Dir != "" {
+		t.Count = countOf(len(p.rows), len(p.snap.Rows))
 	}
 	return t
 }
@@ -119,13 +114,6 @@ func (p *backups) State() watchers.State { return p.env.Backups.Snapshot().State
 // Ticks implements Ticker: the files have ages.
 func (p *backups) Ticks() bool { return true }
 
-// Ref implements Pane.
-func (p *backups) Ref() Ref {
-	r := p.ref
-	r.Filter = p.filter.String()
-	return r
-}
-
 // Refresh implements Refresher.
 func (p *backups) Refresh() tea.Cmd {
 	p.env.Backups.Refresh()
@@ -135,21 +123,10 @@ func (p *backups) Refresh() tea.Cmd {
 // Scopes implements Pane.
 func (p *backups) Scopes() []keymap.Scope { return []keymap.Scope{keymap.Backups, keymap.Table} }
 
-// Filter implements Filterer.
-func (p *backups) Filter() string { return p.filter.String() }
-
 // SetFilter implements Filterer.
 func (p *backups) SetFilter(expr string) error {
-	f, err := ParseFilter(expr)
-	if err != nil {
-		return err
-	}
-	if !f.IsEmpty() && !f.NeedsText() {
-		return fmt.Errorf("/%s: snapshots have no labels; type a part of the name instead", expr)
-	}
-	p.filter = f
-	p.arrange()
-	return nil
+	f, err := textFilter(expr, "snapshots", "name")
+	return p.narrow(f, err, p.arrange)
 }
 
 // Do implements Pane.
@@ -165,7 +142,7 @@ func (p *backups) Do(in keymap.Intent) tea.Cmd {
 		p.desc = !p.desc
 		p.arrange()
 	case keymap.MembersSnapshot:
-		return p.save()
+		return act(p, in)
 	case keymap.BackupsGiveUp:
 		if !p.env.Backups.GiveUp() {
 			return toast("no drill and no verification is running", false)
@@ -205,19 +182,6 @@ func beginJob(env *Env, in keymap.Intent, path string) tea.Cmd {
 		return toast(err.Error(), true)
 	}
 	return nil
-}
-
-// save asks for the confirmation of a new snapshot, from the member that has the least to do.
-func (p *backups) save() tea.Cmd {
-	a, ok := actions.Lookup(actions.IDSnapshot)
-	if !ok {
-		return nil
-	}
-	ts, why := p.Targets(a)
-	if len(ts) == 0 {
-		return toast(why, true)
-	}
-	return func() tea.Msg { return ActMsg{Action: a, Targets: ts} }
 }
 
 // Targets implements Actor: of all actions only the saving of a new snapshot is for this pane, and its target is a member of etcd.

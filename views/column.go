@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"fathom/internal/safe"
 	"fathom/theme"
 	"fathom/ui/draw"
+	"fathom/ui/table"
 	"fathom/watchers"
 )
 
@@ -31,6 +34,33 @@ type Column struct {
 	Alphabet string
 	// Compare orders rows; nil: by the cell's text.
 	Compare func(a, b watchers.Row) int
+}
+
+// setColumns gives a table the columns of its pane.
+func setColumns(t *table.Table, cols []Column) {
+	tc := make([]table.Column, len(cols))
+	for i, c := range cols {
+		tc[i] = table.Column{Title: c.Title, Min: c.Min, Max: c.Max, Flex: c.Flex, Align: c.Align, Priority: c.Priority}
+	}
+	t.SetColumns(tc)
+}
+
+// rowSource is a table's source of a few rows that are drawn by their columns.
+type rowSource[R watchers.Row] struct {
+	env  *Env
+	rows []R
+	cols []Column
+}
+
+func (s rowSource[R]) Len() int        { return len(s.rows) }
+func (s rowSource[R]) ID(i int) string { return s.rows[i].ID() }
+func (s rowSource[R]) Find(id string) (int, bool) {
+	i := slices.IndexFunc(s.rows, func(r R) bool { return r.ID() == id })
+	return i, i >= 0
+}
+func (s rowSource[R]) Cell(i, col int) table.Cell {
+	text, style := s.cols[col].Cell(s.rows[i], s.env.Now())
+	return table.Cell{Text: safe.Bounded(text, maxCell), Style: style}
 }
 
 // compare orders two rows by the column.

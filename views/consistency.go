@@ -42,11 +42,7 @@ func newConsistency(env *Env, r Ref) (Pane, error) {
 	p := &consistency{env: env, ref: r, snap: &etcd.Snapshot{}, live: &check.Live{}, table: table.New(env.Theme), view: text.NewView(env.Theme)}
 	p.view.SetWrap(true)
 	p.cols = consistencyColumns(env.Theme.Glyphs())
-	tc := make([]table.Column, len(p.cols))
-	for i, c := range p.cols {
-		tc[i] = table.Column{Title: c.Title, Min: c.Min, Max: c.Max, Flex: c.Flex, Align: c.Align, Priority: c.Priority}
-	}
-	p.table.SetColumns(tc)
+	setColumns(p.table, p.cols)
 	return p, nil
 }
 
@@ -86,26 +82,8 @@ func (p *consistency) arrange() {
 		}
 		p.members = append(p.members, r)
 	}
-	p.table.SetSource(consistencySource{p.env, p.members, p.cols})
+	p.table.SetSource(rowSource[consistencyRow]{p.env, p.members, p.cols})
 	p.view.SetLines(p.lines())
-}
-
-// consistencySource is what the table shows.
-type consistencySource struct {
-	env  *Env
-	rows []consistencyRow
-	cols []Column
-}
-
-func (s consistencySource) Len() int        { return len(s.rows) }
-func (s consistencySource) ID(i int) string { return s.rows[i].ID() }
-func (s consistencySource) Find(id string) (int, bool) {
-	i := slices.IndexFunc(s.rows, func(m consistencyRow) bool { return m.ID() == id })
-	return i, i >= 0
-}
-func (s consistencySource) Cell(i, col int) table.Cell {
-	text, style := s.cols[col].Cell(s.rows[i], s.env.Now())
-	return table.Cell{Text: safe.Bounded(text, maxCell), Style: style}
 }
 
 // Title implements Pane.

@@ -1,7 +1,6 @@
 package views
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -48,11 +47,7 @@ func (p *contexts) Ref() Ref   { return p.ref }
 func (p *contexts) State() watchers.State { return watchers.State{Phase: watchers.Live} }
 
 func (p *contexts) Title() Title {
-	count := fmt.Sprint(len(p.rows))
-	if len(p.rows) != len(p.all) {
-		count = fmt.Sprintf("%d of %d", len(p.rows), len(p.all))
-	}
-	return Title{Name: safe.Lit("contexts"), Count: count, Filter: safe.String(p.filter.String())}
+	return Title{Name: safe.Lit("contexts"), Count: countOf(len(p.rows), len(p.all)), Filter: safe.String(p.filter.String())}
 }
 
 func (p *contexts) Scopes() []keymap.Scope { return []keymap.Scope{keymap.Contexts, keymap.Table} }

@@ -164,15 +164,10 @@ func (d *document) Title() Title {
 
 // State implements Pane.
 func (d *document) State() watchers.State {
-	switch {
-	case d.err != nil && d.at.IsZero():
+	if d.err != nil && d.at.IsZero() {
 		return watchers.State{Phase: watchers.Unsupported, Why: "could not be read"}
-	case d.err != nil:
-		return watchers.State{Phase: watchers.Stale, Since: d.at, Why: d.err.Error()}
-	case d.at.IsZero():
-		return watchers.State{Phase: watchers.Connecting}
 	}
-	return watchers.State{Phase: watchers.Live, Since: d.at}
+	return readState(d.at, d.err)
 }
 
 // ReadAt implements Aged.

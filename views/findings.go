@@ -1,7 +1,6 @@
 package views
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,15 +20,14 @@ import (
 // findings is the pane of what is wrong with etcd: what the watcher has found, what the version advisor knows, each with its meaning, the
 // next step and where that is written, and last what is not known.
 type findings struct {
+	narrowed
 	env    *Env
-	ref    Ref
 	snap   *etcd.Snapshot
 	advice advised
 	all    []*findingRow
 	rows   []*findingRow // filtered
 	cols   []Column
 	table  *table.Table
-	filter Filter
 	zoomed bool // the selected finding has the room of the table
 	scroll int
 }
@@ -75,16 +73,10 @@ func (a *advised) sync(s *etcd.Snapshot) bool {
 }
 
 func newFindings(env *Env, r Ref) (Pane, error) {
-	p := &findings{env: env, ref: r, snap: &etcd.Snapshot{}, table: table.New(env.Theme)}
+	p := &findings{env: env, narrowed: narrowed{ref: r}, snap: &etcd.Snapshot{}, table: table.New(env.Theme)}
 	p.cols = findingColumns(env.Theme)
-	tc := make([]table.Column, len(p.cols))
-	for i, c := range p.cols {
-		tc[i] = table.Column{Title: c.Title, Min: c.Min, Max: c.Max, Flex: c.Flex, Align: c.Align, Priority: c.Priority}
-	}
-	p.table.SetColumns(tc)
-	f, err := parseMemberFilter(r.Filter)
-	p.filter = f
-	return p, err
+	setColumns(p.table, p.cols)
+	return p, p.SetFilter(r.Filter)
 }
 
 func findingColumns(th *theme.Theme) []Column {
@@ -208,36 +200,14 @@ func (p *findings) arrange() {
 			p.rows = append(p.rows, r)
 		}
 	}
-	p.table.SetSource(findingSource{p.env, p.rows, p.cols})
-}
-
-// findingSource is what the table shows.
-type findingSource struct {
-	env  *Env
-	rows []*findingRow
-	cols []Column
-}
-
-func (s findingSource) Len() int        { return len(s.rows) }
-func (s findingSource) ID(i int) string { return s.rows[i].id }
-func (s findingSource) Find(id string) (int, bool) {
-	i := slices.IndexFunc(s.rows, func(r *findingRow) bool { return r.id == id })
-	return i, i >= 0
-}
-func (s findingSource) Cell(i, col int) table.Cell {
-	text, style := s.cols[col].Cell(s.rows[i], s.env.Now())
-	return table.Cell{Text: safe.Bounded(text, maxCell), Style: style}
+	p.table.SetSource(rowSource[*findingRow]{p.env, p.rows, p.cols})
 }
 
 // Title implements Pane.
 func (p *findings) Title() Title {
 	t := Title{Name: safe.Lit("findings"), Scope: safe.Lit("etcd"), Filter: safe.String(p.filter.String())}
-	switch n, all := len(p.rows), len(p.all); {
-	case p.snap.Gen == 0:
-	case n != all:
-		t.Count = fmt.Sprintf("%d of %d", n, all)
-	default:
-		t.Count = fmt.Sprint(n)
+	if p.snap.Gen != 0 {
+		t.Count = countOf(len(p.rows), len(p.all))
 	}
 	return t
 }
@@ -253,28 +223,13 @@ func (p *findings) State() watchers.State {
 // Ticks implements Ticker.
 func (p *findings) Ticks() bool { return len(p.all) > 0 }
 
-// Ref implements Pane.
-func (p *findings) Ref() Ref {
-	r := p.ref
-	r.Filter = p.filter.String()
-	return r
-}
-
 // Scopes implements Pane.
 func (p *findings) Scopes() []keymap.Scope { return []keymap.Scope{keymap.Findings, keymap.Table} }
 
-// Filter implements Filterer.
-func (p *findings) Filter() string { return p.filter.String() }
-
 // SetFilter implements Filterer.
 func (p *findings) SetFilter(expr string) error {
-	f, err := parseMemberFilter(expr)
-	if err != nil {
-		return errors.New(strings.ReplaceAll(err.Error(), "members of etcd have", "findings have"))
-	}
-	p.filter = f
-	p.arrange()
-	return nil
+	f, err := textFilter(expr, "findings", "text")
+	return p.narrow(f, err, p.arrange)
 }
 
 // Do implements Pane.
@@ -302,7 +257,7 @@ func (p *findings) Do(in keymap.Intent) tea.Cmd {
 // selected is the finding under the cursor.
 func (p *findings) selected() *findingRow {
 	id, _ := p.table.Cursor()
-	i, ok := findingSource{rows: p.rows}.Find(id)
+	i, ok := rowSource[*findingRow]{rows: p.rows}.Find(id)
 	if !ok {
 		return nil
 	}

@@ -264,15 +264,7 @@ func (p *history) Title() Title {
 
 // State implements Pane.
 func (p *history) State() watchers.State {
-	switch {
-	case p.err != nil && p.at.IsZero():
-		return watchers.State{Phase: watchers.Connecting, Why: p.err.Error()}
-	case p.err != nil:
-		return watchers.State{Phase: watchers.Stale, Since: p.at, Why: p.err.Error()}
-	case p.at.IsZero():
-		return watchers.State{Phase: watchers.Connecting}
-	}
-	return watchers.State{Phase: watchers.Live, Since: p.at}
+	return readState(p.at, p.err)
 }
 
 // ReadAt implements Aged.

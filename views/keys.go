@@ -25,8 +25,8 @@ const keyPage = 200
 
 // keyTree is etcd's key space as a tree of prefixes, read level by level when they are opened.
 type keyTree struct {
+	narrowed
 	env  *Env
-	ref  Ref
 	keys *etcd.Keys // nil without an etcd
 	tree *tree.Tree
 	base string // the prefix whose children are the roots
@@ -34,8 +34,7 @@ type keyTree struct {
 	levels map[string]*keyLevel  // by prefix: what was read
 	nodes  map[string]etcd.Child // by ID in the tree
 	open   map[string]bool       // prefixes that are open
-	filter Filter
-	shown  int // nodes that pass the filter
+	shown  int                   // nodes that pass the filter
 	source etcd.Source
 	at     time.Time // when the last level was read
 	err    error     // of the base level
@@ -61,11 +60,11 @@ type levelRead struct {
 }
 
 func newKeys(env *Env, r Ref) (Pane, error) {
-	f, err := parseKeyFilter(r.Filter)
+	f, err := keyFilter(r.Filter)
 	if err != nil {
 		return nil, err
 	}
-	p := &keyTree{env: env, ref: r, tree: tree.New(env.Theme), base: r.Object.Key, filter: f, first: true,
+	p := &keyTree{env: env, narrowed: narrowed{r, f}, tree: tree.New(env.Theme), base: r.Object.Key, first: true,
 		levels: map[string]*keyLevel{}, nodes: map[string]etcd.Child{}, open: map[string]bool{}}
 	if p.base != "" && !strings.HasSuffix(p.base, etcd.Separator) {
 		p.base += etcd.Separator
@@ -78,15 +77,6 @@ func newKeys(env *Env, r Ref) (Pane, error) {
 	}
 	p.preview.view = newPreview(env)
 	return p, nil
-}
-
-// parseKeyFilter parses a filter of keys, which have no labels.
-func parseKeyFilter(expr string) (Filter, error) {
-	f, err := ParseFilter(expr)
-	if err == nil && !f.IsEmpty() && !f.NeedsText() {
-		return Filter{}, fmt.Errorf("/%s: keys have no labels; type a part of the key instead", expr)
-	}
-	return f, err
 }
 
 // Open implements Pane.
@@ -389,14 +379,8 @@ func (p *keyTree) State() watchers.State {
 			what = fmt.Sprintf("keys below %q", p.base)
 		}
 		return watchers.State{Phase: watchers.Denied, Verb: "read", Resource: what, Why: p.err.Error()}
-	case p.err != nil && p.at.IsZero():
-		return watchers.State{Phase: watchers.Connecting, Why: p.err.Error()}
-	case p.err != nil:
-		return watchers.State{Phase: watchers.Stale, Since: p.at, Why: p.err.Error()}
-	case p.at.IsZero():
-		return watchers.State{Phase: watchers.Connecting}
 	}
-	return watchers.State{Phase: watchers.Live, Since: p.at}
+	return readState(p.at, p.err)
 }
 
 // ReadAt implements Aged.
@@ -408,25 +392,12 @@ func (p *keyTree) Ticks() bool { return !p.at.IsZero() }
 // Scopes implements Pane.
 func (p *keyTree) Scopes() []keymap.Scope { return []keymap.Scope{keymap.KeyTree, keymap.Table} }
 
-// Ref implements Pane.
-func (p *keyTree) Ref() Ref {
-	r := p.ref
-	r.Filter = p.filter.String()
-	return r
-}
-
-// Filter implements Filterer.
-func (p *keyTree) Filter() string { return p.filter.String() }
-
 // SetFilter implements Filterer: it looks at what was read so far, by the whole key.
 func (p *keyTree) SetFilter(expr string) error {
-	f, err := parseKeyFilter(expr)
-	if err != nil {
-		return err
-	}
-	p.filter = f
-	if p.levels[p.base] != nil {
-		p.rebuild()
-	}
-	return nil
+	f, err := keyFilter(expr)
+	return p.narrow(f, err, func() {
+		if p.levels[p.base] != nil {
+			p.rebuild()
+		}
+	})
 }

@@ -160,7 +160,7 @@ func (p *lease) Filter() string { return p.filter.String() }
 
 // SetFilter implements Filterer.
 func (p *lease) SetFilter(expr string) error {
-	f, err := parseKeyFilter(expr)
+	f, err := keyFilter(expr)
 	if err != nil {
 		return err
 	}

@@ -238,15 +238,7 @@ func (p *leases) Do(in keymap.Intent) tea.Cmd {
 	if moveTable(p.table, in) {
 		return nil
 	}
-	a, ok := actions.Lookup(string(in))
-	if !ok {
-		return nil
-	}
-	ts, why := p.Targets(a)
-	if len(ts) == 0 {
-		return toast(why, true)
-	}
-	return func() tea.Msg { return ActMsg{Action: a, Targets: ts} }
+	return act(p, in)
 }
 
 // Targets implements Actor.

@@ -26,14 +26,13 @@ const (
 
 // logs shows the log of a pod: of one container or of all of them.
 type logs struct {
+	narrowed
 	env        *Env
-	ref        Ref
 	stream     *watchers.LogStream
 	opts       watchers.LogOptions
 	containers []string
 	ring       *text.Ring
 	view       *text.LogView
-	filter     Filter
 	state      watchers.State
 	dropped    uint64
 	styles     map[string]theme.Style
@@ -47,7 +46,7 @@ func newLogs(env *Env, r Ref) (Pane, error) {
 	if env.Hub == nil {
 		return nil, errors.New("reading logs: there is no API server, and logs come through it")
 	}
-	p := &logs{env: env, ref: r, ring: text.NewRing(logLines, logBytes), styles: map[string]theme.Style{}, since: "tail"}
+	p := &logs{env: env, narrowed: narrowed{ref: r}, ring: text.NewRing(logLines, logBytes), styles: map[string]theme.Style{}, since: "tail"}
 	p.view = text.NewLogView(env.Theme, p.ring)
 	p.view.SetEmpty(safe.Lit("no lines yet"))
 	p.opts = watchers.LogOptions{Namespace: r.Object.Namespace, Pod: r.Object.Name, Tail: tailLines, Previous: r.View == "logs-previous"}
@@ -168,16 +167,6 @@ func (p *logs) Draw(a draw.Area, focused bool) { p.view.Draw(padded(a), focused)
 
 // Scopes implements Pane.
 func (p *logs) Scopes() []keymap.Scope { return []keymap.Scope{keymap.LogView, keymap.Scroll} }
-
-// Ref implements Pane.
-func (p *logs) Ref() Ref {
-	r := p.ref
-	r.Filter = p.filter.String()
-	return r
-}
-
-// Filter implements Filterer.
-func (p *logs) Filter() string { return p.filter.String() }
 
 // SetFilter implements Filterer.
 func (p *logs) SetFilter(expr string) error {

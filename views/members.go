@@ -18,15 +18,14 @@ import (
 
 // members is the pane of etcd's members: whether there is a quorum, who leads, and how far behind the others are.
 type members struct {
+	narrowed
 	env    *Env
-	ref    Ref
 	snap   *etcd.Snapshot
 	rows   []*etcd.MemberRow // filtered and sorted
 	all    []Column
 	cols   []Column // as shown now
 	table  *table.Table
 	wide   bool
-	filter Filter
 	sort   string // key of the column
 	desc   bool
 	zoomed bool // the part below the rows has their room
@@ -39,41 +38,22 @@ type members struct {
 }
 
 func newMembers(env *Env, r Ref) (Pane, error) {
-	p := &members{env: env, ref: r, snap: &etcd.Snapshot{}, table: table.New(env.Theme), sort: "name"}
+	p := &members{env: env, narrowed: narrowed{ref: r}, snap: &etcd.Snapshot{}, table: table.New(env.Theme), sort: "name"}
 	p.all = memberColumns(env.Theme.Glyphs())
-	f, err := parseMemberFilter(r.Filter)
-	if err != nil {
+	p.layoutColumns()
+	if err := p.SetFilter(r.Filter); err != nil {
 		return nil, err
 	}
-	p.filter = f
-	p.layoutColumns()
 	if r.Object.UID != "" {
 		p.table.MoveTo(r.Object.UID)
 	}
 	return p, nil
 }
 
-// parseMemberFilter parses a filter of rows that have no labels.
-func parseMemberFilter(expr string) (Filter, error) {
-	f, err := ParseFilter(expr)
-	if err == nil && !f.IsEmpty() && !f.NeedsText() {
-		return Filter{}, fmt.Errorf("/%s: members of etcd have no labels; type a part of the name instead", expr)
-	}
-	return f, err
-}
-
 func (p *members) layoutColumns() {
 	p.cols = slices.DeleteFunc(slices.Clone(p.all), func(c Column) bool { return c.Wide && !p.wide })
-	tc := make([]table.Column, len(p.cols))
-	sorted := -1
-	for i, c := range p.cols {
-		tc[i] = table.Column{Title: c.Title, Min: c.Min, Max: c.Max, Flex: c.Flex, Align: c.Align, Priority: c.Priority}
-		if c.Key == p.sort {
-			sorted = i
-		}
-	}
-	p.table.SetColumns(tc)
-	p.table.SetSort(sorted, p.desc)
+	setColumns(p.table, p.cols)
+	p.table.SetSort(slices.IndexFunc(p.cols, func(c Column) bool { return c.Key == p.sort }), p.desc)
 }
 
 // Open implements Pane. The watcher of the members runs as long as the program does.
@@ -116,36 +96,14 @@ func (p *members) arrange() {
 			return cmp.Or(sign*col.compare(a, b), cmp.Compare(a.GetName(), b.GetName()), cmp.Compare(a.ID(), b.ID()))
 		})
 	}
-	p.table.SetSource(memberSource{p.env, p.rows, p.cols})
-}
-
-// memberSource is what the table shows.
-type memberSource struct {
-	env  *Env
-	rows []*etcd.MemberRow
-	cols []Column
-}
-
-func (s memberSource) Len() int        { return len(s.rows) }
-func (s memberSource) ID(i int) string { return s.rows[i].ID() }
-func (s memberSource) Find(id string) (int, bool) {
-	i := slices.IndexFunc(s.rows, func(m *etcd.MemberRow) bool { return m.ID() == id })
-	return i, i >= 0
-}
-func (s memberSource) Cell(i, col int) table.Cell {
-	text, style := s.cols[col].Cell(s.rows[i], s.env.Now())
-	return table.Cell{Text: safe.Bounded(text, maxCell), Style: style}
+	p.table.SetSource(rowSource[*etcd.MemberRow]{p.env, p.rows, p.cols})
 }
 
 // Title implements Pane.
 func (p *members) Title() Title {
 	t := Title{Name: safe.Lit("members"), Scope: safe.Lit("etcd"), Filter: safe.String(p.filter.String()), Marks: len(p.table.Marked())}
-	switch n, all := len(p.rows), len(p.snap.Members); {
-	case p.snap.Gen == 0:
-	case n != all:
-		t.Count = fmt.Sprintf("%d of %d", n, all)
-	default:
-		t.Count = fmt.Sprint(n)
+	if p.snap.Gen != 0 {
+		t.Count = countOf(len(p.rows), len(p.snap.Members))
 	}
 	return t
 }
@@ -171,28 +129,13 @@ func noEtcd(env *Env) string {
 // Ticks implements Ticker: how long the leader leads and when a member was last seen are ages.
 func (p *members) Ticks() bool { return len(p.snap.Members) > 0 }
 
-// Ref implements Pane.
-func (p *members) Ref() Ref {
-	r := p.ref
-	r.Filter = p.filter.String()
-	return r
-}
-
 // Scopes implements Pane.
 func (p *members) Scopes() []keymap.Scope { return []keymap.Scope{keymap.Members, keymap.Table} }
 
-// Filter implements Filterer.
-func (p *members) Filter() string { return p.filter.String() }
-
 // SetFilter implements Filterer.
 func (p *members) SetFilter(expr string) error {
-	f, err := parseMemberFilter(expr)
-	if err != nil {
-		return err
-	}
-	p.filter = f
-	p.arrange()
-	return nil
+	f, err := textFilter(expr, "members of etcd", "name")
+	return p.narrow(f, err, p.arrange)
 }
 
 // Do implements Pane.
@@ -223,15 +166,7 @@ func (p *members) Do(in keymap.Intent) tea.Cmd {
 		p.resort(in)
 		return nil
 	}
-	a, ok := actions.Lookup(string(in))
-	if !ok {
-		return nil
-	}
-	ts, why := p.Targets(a)
-	if len(ts) == 0 {
-		return toast(why, true)
-	}
-	return func() tea.Msg { return ActMsg{Action: a, Targets: ts} }
+	return act(p, in)
 }
 
 // scrolled moves the text of the zoomed part; up and down go from member to member, but for the timeline, which is of all of them.

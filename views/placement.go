@@ -15,9 +15,8 @@ import (
 
 // placement shows which pods are on which nodes, what the nodes have left, and which pods have no node and why.
 type placement struct {
-	env    *Env
-	ref    Ref
-	filter Filter
+	narrowed
+	env *Env
 
 	source *watchers.Derived[placed]
 	snap   *watchers.DerivedSnapshot[placed]
@@ -35,7 +34,7 @@ func newPlacement(env *Env, r Ref) (Pane, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &placement{env: env, ref: r, filter: f, snap: &watchers.DerivedSnapshot[placed]{}, pic: &placed{}}
+	p := &placement{env: env, narrowed: narrowed{r, f}, snap: &watchers.DerivedSnapshot[placed]{}, pic: &placed{}}
 	p.lay.grid = newPlacedGrid(p.pic, 1)
 	return p, nil
 }
@@ -150,13 +149,6 @@ func (p *placement) Draw(a draw.Area, focused bool) {
 	}
 }
 
-// Ref implements Pane.
-func (p *placement) Ref() Ref {
-	r := p.ref
-	r.Filter = p.filter.String()
-	return r
-}
-
 // Scopes implements Pane: what can be done depends on what the cursor is on.
 func (p *placement) Scopes() []keymap.Scope {
 	switch n, pod := p.pic.at(p.pos); {
@@ -167,9 +159,6 @@ func (p *placement) Scopes() []keymap.Scope {
 	}
 	return []keymap.Scope{keymap.Placement, keymap.Objects, keymap.Table}
 }
-
-// Filter implements Filterer.
-func (p *placement) Filter() string { return p.filter.String() }
 
 // SetFilter implements Filterer: nodes by name, zone, status, taints, conditions and labels, pending pods by name, owner, reason
 // and labels.

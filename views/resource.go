@@ -16,8 +16,8 @@ import (
 
 // resource is the pane of one resource: typed rows with our columns, or a server-side Table with the server's.
 type resource struct {
+	narrowed
 	env  *Env
-	ref  Ref
 	kind Kind
 	// listed is set for a kind without typed rows: its columns come with the first snapshot.
 	listed bool
@@ -28,7 +28,6 @@ type resource struct {
 	table  *table.Table
 	cols   []Column // as shown now
 	wide   bool
-	filter Filter
 	sort   string // key of the column; empty: namespace, name
 	desc   bool
 	tag    uint64
@@ -39,7 +38,7 @@ type resource struct {
 }
 
 func newResource(env *Env, r Ref, k Kind, listed bool) (*resource, error) {
-	p := &resource{env: env, ref: r, kind: k, listed: listed, sort: k.Sort, desc: k.Descending}
+	p := &resource{env: env, narrowed: narrowed{ref: r}, kind: k, listed: listed, sort: k.Sort, desc: k.Descending}
 	if r.Filter != "" {
 		f, err := ParseFilter(r.Filter)
 		if err != nil {
@@ -74,16 +73,8 @@ func (p *resource) layoutColumns() {
 	p.cols = slices.DeleteFunc(slices.Clone(all), func(c Column) bool {
 		return c.Wide && !p.wide || c.Key == "namespace" && p.ref.Namespace != AllNamespaces
 	})
-	tc := make([]table.Column, len(p.cols))
-	sorted := -1
-	for i, c := range p.cols {
-		tc[i] = table.Column{Title: c.Title, Min: c.Min, Max: c.Max, Flex: c.Flex, Align: c.Align, Priority: c.Priority}
-		if c.Key == p.sort {
-			sorted = i
-		}
-	}
-	p.table.SetColumns(tc)
-	p.table.SetSort(sorted, p.desc)
+	setColumns(p.table, p.cols)
+	p.table.SetSort(slices.IndexFunc(p.cols, func(c Column) bool { return c.Key == p.sort }), p.desc)
 }
 
 // Open implements Pane.
@@ -209,20 +200,10 @@ func (p *resource) emptyText() safe.Text {
 	return safe.Sprintf("no %s", p.ref.View)
 }
 
-// Ref implements Pane.
-func (p *resource) Ref() Ref {
-	r := p.ref
-	r.Filter = p.filter.String()
-	return r
-}
-
 // Scopes implements Pane.
 func (p *resource) Scopes() []keymap.Scope {
 	return append(slices.Clone(p.kind.Scopes), keymap.Objects, keymap.Table)
 }
-
-// Filter implements Filterer.
-func (p *resource) Filter() string { return p.filter.String() }
 
 // SetFilter implements Filterer.
 func (p *resource) SetFilter(expr string) error {

@@ -136,3 +136,16 @@ func clickTable(t *table.Table, y int, do func(keymap.Intent) tea.Cmd) tea.Cmd {
 	t.MoveTo(id)
 	return nil
 }
+
+// readState is the state of what is read on request: at is when that succeeded last, err why the newest attempt failed.
+func readState(at time.Time, err error) watchers.State {
+	switch {
+	case err != nil && at.IsZero():
+		return watchers.State{Phase: watchers.Connecting, Why: err.Error()}
+	case err != nil:
+		return watchers.State{Phase: watchers.Stale, Since: at, Why: err.Error()}
+	case at.IsZero():
+		return watchers.State{Phase: watchers.Connecting}
+	}
+	return watchers.State{Phase: watchers.Live, Since: at}
+}

@@ -284,7 +284,7 @@ func (p *search) Filter() string { return p.filter.String() }
 
 // SetFilter implements Filterer.
 func (p *search) SetFilter(expr string) error {
-	f, err := parseKeyFilter(expr)
+	f, err := keyFilter(expr)
 	if err != nil {
 		return err
 	}

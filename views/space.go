@@ -32,8 +32,8 @@ var pictureNames = [spacePictures]string{"by prefix", "by resource", "largest va
 
 // space tells what fills etcd's database. It reads all values, so it begins only when it is told to.
 type space struct {
+	narrowed
 	env    *Env
-	ref    Ref
 	prefix string
 	scans  *etcd.SpaceScans
 	scan   *etcd.Space // nil: there was none
@@ -49,7 +49,6 @@ type space struct {
 	cols    []spaceColumn
 	sort    string
 	desc    bool
-	filter  Filter
 	table   *table.Table
 	tableY  int
 }
@@ -61,7 +60,7 @@ type spacePlan struct {
 }
 
 func newSpace(env *Env, r Ref) (Pane, error) {
-	p := &space{env: env, ref: r, prefix: r.Object.Key, scans: env.Scans, table: table.New(env.Theme), sort: "bytes", desc: true}
+	p := &space{env: env, narrowed: narrowed{ref: r}, prefix: r.Object.Key, scans: env.Scans, table: table.New(env.Theme), sort: "bytes", desc: true}
 	if p.scans == nil {
 		p.scans = &etcd.SpaceScans{}
 	}
@@ -363,25 +362,10 @@ func (p *space) up() {
 // Scopes implements Pane.
 func (p *space) Scopes() []keymap.Scope { return []keymap.Scope{keymap.Space, keymap.Table} }
 
-// Ref implements Pane.
-func (p *space) Ref() Ref {
-	r := p.ref
-	r.Filter = p.filter.String()
-	return r
-}
-
-// Filter implements Filterer.
-func (p *space) Filter() string { return p.filter.String() }
-
 // SetFilter implements Filterer.
 func (p *space) SetFilter(expr string) error {
-	f, err := parseKeyFilter(expr)
-	if err != nil {
-		return err
-	}
-	p.filter = f
-	p.arrange()
-	return nil
+	f, err := keyFilter(expr)
+	return p.narrow(f, err, p.arrange)
 }
 
 // Ticks implements Ticker.

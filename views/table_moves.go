@@ -1,6 +1,11 @@
 package views
 
 import (
+	"fmt"
+
+	tea "charm.land/bubbletea/v2"
+
+	"fathom/actions"
 	"fathom/keymap"
 	"fathom/ui/table"
 )
@@ -51,4 +56,25 @@ func moveTable(t *table.Table, in keymap.Intent) bool {
 		return move(t, in)
 	}
 	return true
+}
+
+// countOf is how many rows of how many are shown.
+func countOf(shown, all int) string {
+	if shown != all {
+		return fmt.Sprintf("%d of %d", shown, all)
+	}
+	return fmt.Sprint(all)
+}
+
+// act asks for an action on the rows of a pane, or says why there are none for it. What is no action is nothing.
+func act(p Actor, in keymap.Intent) tea.Cmd {
+	a, ok := actions.Lookup(string(in))
+	if !ok {
+		return nil
+	}
+	ts, why := p.Targets(a)
+	if len(ts) == 0 {
+		return toast(why, true)
+	}
+	return func() tea.Msg { return ActMsg{Action: a, Targets: ts} }
 }

@@ -27,8 +27,8 @@ const (
 
 // keyWatch is the changes of a key, or of all keys below a prefix, as they come, the newest first.
 type keyWatch struct {
+	narrowed
 	env    *Env
-	ref    Ref
 	prefix bool
 	keys   *etcd.Keys
 
@@ -37,8 +37,7 @@ type keyWatch struct {
 	paused   *etcd.WatchSnapshot // what is shown while it is not nil
 	closedAt time.Time
 	started  time.Time
-	cleared  uint64 // events up to this number are not shown
-	filter   Filter
+	cleared  uint64          // events up to this number are not shown
 	rows     []etcd.KeyEvent // that pass the filter, the newest first
 	src      *eventSource    // of rows
 	table    *table.Table
@@ -55,11 +54,11 @@ func newKeyWatch(env *Env, r Ref) (Pane, error) {
 	if e == nil {
 		return nil, errors.New("watching keys: " + noEtcd(env))
 	}
-	f, err := parseKeyFilter(r.Filter)
+	f, err := keyFilter(r.Filter)
 	if err != nil {
 		return nil, err
 	}
-	p := &keyWatch{env: env, ref: r, filter: f, keys: etcd.NewKeys(e), last: &etcd.WatchSnapshot{}, table: table.New(env.Theme), view: text.NewView(env.Theme)}
+	p := &keyWatch{env: env, narrowed: narrowed{r, f}, keys: etcd.NewKeys(e), last: &etcd.WatchSnapshot{}, table: table.New(env.Theme), view: text.NewView(env.Theme)}
 	p.prefix = r.Object.Key == "" || strings.HasSuffix(r.Object.Key, etcd.Separator)
 	p.table.SetColumns(watchColumns(p.prefix))
 	p.table.FollowTop(true)
@@ -173,25 +172,10 @@ func (p *keyWatch) Ticks() bool { return true }
 // Scopes implements Pane.
 func (p *keyWatch) Scopes() []keymap.Scope { return []keymap.Scope{keymap.WatchView, keymap.Table} }
 
-// Ref implements Pane.
-func (p *keyWatch) Ref() Ref {
-	r := p.ref
-	r.Filter = p.filter.String()
-	return r
-}
-
-// Filter implements Filterer.
-func (p *keyWatch) Filter() string { return p.filter.String() }
-
 // SetFilter implements Filterer: it looks at the keys and at what happened to them.
 func (p *keyWatch) SetFilter(expr string) error {
-	f, err := parseKeyFilter(expr)
-	if err != nil {
-		return err
-	}
-	p.filter = f
-	p.arrange()
-	return nil
+	f, err := keyFilter(expr)
+	return p.narrow(f, err, p.arrange)
 }
 
 // selected is the change under the cursor.
