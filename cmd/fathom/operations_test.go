@@ -265,23 +265,22 @@ func testOperationKeys(t *testing.T, n int) {
 	term.WaitFor(name, "learner")
 	x.to(name)
 	x.again("the learner to be promoted", func() {
-		term.Type("p")
-		s := term.WaitUntil("the dialog to say what would be", func(s string) bool { return strings.Contains(s, "[ Cancel ]") || strings.Contains(s, "Esc closes") })
-		if strings.Contains(s, "[ Cancel ]") {
+		until(term, "the dialog to say what would be", func() { term.Type("p") }, func(s string) bool { return strings.Contains(s, "[ Cancel ]") || strings.Contains(s, "Esc closes") })
+		if strings.Contains(term.Screen(), "[ Cancel ]") {
 			answerDialog(t, term, "y")
 			return
 		}
 		x.closed()
 	}, func() bool { m := x.find(isNew); return m != nil && !m.IsLearner })
 	x.again("the peer URLs to be changed", func() {
-		term.Type("e")
+		// Etcd may have done what was asked before while its dialog still waits for the answer, and takes the key.
+		until(term, "the dialog of the peer URLs", func() { term.Type("e") }, func(s string) bool { return strings.Contains(s, "Peer URLs of the member") })
 		x.input("Peer URLs of the member", elsewhere)
 		term.WaitFor("Change peer URLs", "[ Cancel ]")
 		answerDialog(t, term, "y")
 	}, func() bool { m := x.find(isNew); return slices.Equal(m.PeerURLs, []string{elsewhere}) })
 	x.again("the member to be removed", func() {
-		term.Keys("C-d")
-		term.WaitFor("Remove member")
+		until(term, "the dialog of the removal", func() { term.Keys("C-d") }, func(s string) bool { return strings.Contains(s, "Remove member") })
 		x.typed(name)
 	}, func() bool { return x.find(isNew) == nil })
 	stop()
