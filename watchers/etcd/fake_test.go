@@ -176,8 +176,8 @@ func (s *fakeServer) Range(_ context.Context, r *pb.RangeRequest) (*pb.RangeResp
 
 // quick is a hurried timing.
 var quick = timing{
-	poll: 50 * time.Millisecond, pollTimeout: 150 * time.Millisecond, probe: 50 * time.Millisecond, probeTimeout: 150 * time.Millisecond,
-	metrics: 100 * time.Millisecond, metricsTimeout: 150 * time.Millisecond, certs: 6 * time.Second, house: 3 * time.Second,
+	poll: 50 * time.Millisecond, pollTimeout: 400 * time.Millisecond, probe: 50 * time.Millisecond, probeTimeout: 400 * time.Millisecond,
+	metrics: 100 * time.Millisecond, metricsTimeout: 400 * time.Millisecond, certs: 6 * time.Second, house: 3 * time.Second,
 	calmProbe: 50 * time.Millisecond, calmMetrics: 100 * time.Millisecond, attention: time.Hour,
 	list: 200 * time.Millisecond, behind: 5 * time.Millisecond, publish: 5 * time.Millisecond,
 }
