@@ -224,7 +224,7 @@ func TestRevokeLease(t *testing.T) {
 	etcd.kv.set("/registry/events/shop/e", "x", 0xbeef)
 	etcd.kv.set("/other", "x", 0)
 	s := r.preview("leases.revoke", "", leaseTarget(0xbeef))
-	wantContains(t, s, "lease beef", "13 keys", "/locks/00", "/locks/07", "and 5 more", "1 of them are Kubernetes' own")
+	wantContains(t, s, "lease beef", "13 keys", "/locks/00", "/locks/07", "and 5 more", "Of Kubernetes itself: 1 key, gone beneath the API server")
 	if strings.Contains(s, "/locks/08") {
 		t.Errorf("more keys are named than fit: %s", s)
 	}

@@ -86,7 +86,7 @@ func previewRevokeLease(ctx context.Context, c *cluster.Cluster, t Target, _ str
 		}
 	}
 	if kubernetes > 0 {
-		lines = append(lines, fmt.Sprintf("%d of them are Kubernetes' own: they vanish beneath the API server, without finalizers and without a word in its audit log.", kubernetes))
+		lines = append(lines, fmt.Sprintf("Of Kubernetes itself: %s, gone beneath the API server, without finalizers and without a word in its audit log.", plural(int32(kubernetes), "key")))
 	}
 	return append(lines, "Whoever keeps this lease alive (a lock, an election, a registered service) finds it gone. What it holds can change until then: etcd has no condition for this."), nil
 }

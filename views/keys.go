@@ -197,7 +197,7 @@ func (p *keyTree) arrived(m levelRead) {
 			short = inner
 		}
 		if errors.Is(short, rpctypes.ErrPermissionDenied) {
-			short = rpctypes.ErrPermissionDenied // every member says so: what counts stands first
+			short = fmt.Errorf("permission denied: %s", beginElsewhere) // every member says so: what counts stands first
 		}
 		p.tree.SetFailed(p.idOf(m.prefix), safe.Bounded(short.Error(), maxCell))
 		return

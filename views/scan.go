@@ -116,10 +116,13 @@ func scanState(p etcd.Progress, done bool, err error, resource string) watchers.
 	return watchers.State{Phase: watchers.Live, Since: p.Began}
 }
 
+// beginElsewhere is what to do when a user may not read a range of keys.
+const beginElsewhere = "begin with a prefix that this user may read"
+
 // scanError adds to an error what to do about it.
 func scanError(err error) string {
 	if errors.Is(err, rpctypes.ErrPermissionDenied) {
-		return err.Error() + "; a user reads a range of keys only if one of its roles covers all of it: begin with a prefix that this user may read"
+		return err.Error() + "; a user reads a range of keys only if one of its roles covers all of it: " + beginElsewhere
 	}
 	return err.Error() + "; Ctrl-R tries again"
 }
