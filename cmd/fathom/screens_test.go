@@ -27,6 +27,7 @@ func command(term *testcluster.Terminal, text string) {
 	term.WaitUntil("a prompt", func(s string) bool { return strings.HasPrefix(lastLine(s), ":") })
 	term.Type(text)
 	term.Keys("Enter")
+	term.WaitUntil("no prompt", func(s string) bool { return !strings.HasPrefix(lastLine(s), ":") }) // what is typed has the text looked for in it
 }
 
 func lastLine(s string) string {
@@ -70,7 +71,7 @@ func testScreens(t *testing.T, c *testcluster.Cluster, w, h int, flags string) {
 
 	// Of a running pod: logs, YAML, description.
 	command(term, "pods data")
-	see("postgres-0")
+	see("pods data", "postgres-0")
 	term.Type("l")
 	see("logs", "postgres-0", "live")
 	term.WaitUntil("log lines", func(s string) bool { return regexp.MustCompile(`[1-9][0-9]* lines`).MatchString(s) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -138,6 +139,9 @@ var slowLines = []struct {
 
 const roundTrip = 300 * time.Millisecond
 
+// soon is what may come upon the round trip. Frames that queue in the line would take seconds, and minutes where it has a deep buffer.
+const soon = slower * 300 * time.Millisecond
+
 // tries is how often a test of times is tried: what counts is what it takes when the machine has time for it.
 const tries = 4
 
@@ -156,11 +160,11 @@ func TestTypingOnASlowLine(t *testing.T) {
 				if best == 0 || p90 < best {
 					best = p90
 				}
-				if best <= roundTrip+300*time.Millisecond && rate > 10_000 {
+				if best <= roundTrip+soon && rate > 10_000 {
 					return
 				}
 			}
-			t.Errorf("what was typed was seen after %v (p90), more than the round trip and 300 ms, or too little arrived", best)
+			t.Errorf("what was typed was seen after %v (p90), more than the round trip and %v, or too little arrived", best, soon)
 		})
 	}
 }
@@ -292,25 +296,45 @@ func endOn(t *testing.T, name string, line pty.Line, options string) time.Durati
 }
 
 // On a terminal that is near, a key is on the screen within 8 ms (the median): it waits for no clock. In one of the tries the machine has
-// time for it, and the race detector takes its own.
+// time for it, and the race detector takes its own. Where the program always stood in line for a processor nothing was shown.
 func TestAKeyIsDrawnAtOnce(t *testing.T) {
-	const limit = slower * 8 * time.Millisecond
-	best := time.Hour
-	for i := 0; i < tries && best > limit; i++ {
-		best = min(best, keyToPaint(t))
+	const limit, busy = slower * 8 * time.Millisecond, 1.0
+	best, least := time.Hour, 1e9
+	for range tries {
+		took, waited := keyToPaint(t)
+		if took <= limit {
+			return
+		}
+		best, least = min(best, took), min(least, waited)
 	}
-	if best > limit {
-		t.Errorf("a key was on the screen after %v (the median), more than %v", best, limit)
+	if least > busy {
+		t.Skipf("skipped: the machine is too busy to tell: for a second of work the program waited %.1f s for a processor, and a key was on the screen after %v", least, best)
 	}
+	t.Errorf("a key was on the screen after %v (the median), more than %v", best, limit)
 }
 
-func keyToPaint(t *testing.T) time.Duration {
+// scheduled is how long the threads of a process worked, and how long they waited for a processor; zero where the kernel does not tell.
+// Source: schedstat in the kernel's Documentation/scheduler/sched-stats.rst.
+func scheduled(pid int) (worked, waited time.Duration) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, f := range threads {
+		var on, in time.Duration
+		b, _ := os.ReadFile(f) // a thread may have ended
+		_, _ = fmt.Sscan(string(b), &on, &in)
+		worked, waited = worked+on, waited+in
+	}
+	return worked, waited
+}
+
+// keyToPaint is what 60 keys took (the median), and how long the program waited for a processor, of the time that it worked.
+func keyToPaint(t *testing.T) (took time.Duration, waited float64) {
 	t.Helper()
 	x := start(t, nil, "")
 	defer x.Close()
 	pause := time.NewTicker(37 * time.Millisecond) // in step with no clock
 	defer pause.Stop()
-	var took []time.Duration
+	work, wait := scheduled(x.PID())
+	var all []time.Duration
 	for i := range 60 {
 		<-pause.C
 		sent := time.Now()
@@ -319,9 +343,12 @@ func keyToPaint(t *testing.T) time.Duration {
 		if err != nil {
 			t.Fatal(err)
 		}
-		took = append(took, at.Sub(sent))
+		all = append(all, at.Sub(sent))
 	}
-	slices.Sort(took)
-	t.Logf("key to paint while every row changes ten times a second: p50 %v, p90 %v, most %v", took[30], took[54], took[59])
-	return took[30]
+	work1, wait1 := scheduled(x.PID())
+	waited = float64(wait1-wait) / float64(max(work1-work, 1))
+	slices.Sort(all)
+	t.Logf("key to paint while every row changes ten times a second: p50 %v, p90 %v, most %v; waited for a processor %.2f of the time that it worked",
+		all[30], all[54], all[59], waited)
+	return all[30], waited
 }
