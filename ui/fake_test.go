@@ -133,6 +133,7 @@ type fakeWorld struct {
 	copied   string
 	detail   [][]draw.Span
 	kept     string
+	typed    int    // texts for keys
 	left     []bool // while something was typed, or not
 }
 
@@ -161,6 +162,7 @@ func (w *fakeWorld) Pane(r views.Ref) (views.Pane, error) {
 }
 func (w *fakeWorld) Namespaces() []string { return []string{"shop", "default"} }
 func (w *fakeWorld) Refresh()             {}
+func (w *fakeWorld) Kept() int            { return w.typed }
 func (w *fakeWorld) Identity() views.Identity {
 	return views.Identity{Context: safe.Lit("prod-eu"), Cluster: safe.Lit("prod"), User: safe.Lit("alice"), Server: safe.Lit("https://10.0.0.1:6443"),
 		ReadOnly: w.readOnly, Gen: w.gen, Health: []draw.Span{{Text: safe.Lit("+ API up  + etcd 3/3 "), Style: theme.Good}}}

@@ -37,6 +37,9 @@ func (m *Model) drawFrame() {
 	if m.overlay != nil {
 		m.overlay.draw(m, a.Sub(body))
 	}
+	if m.prompt == nil && !m.toast.until.IsZero() {
+		m.drawNews(a)
+	}
 }
 
 func (m *Model) tooSmall(a draw.Area) {
@@ -157,19 +160,34 @@ func readSpans(age time.Duration) []draw.Span {
 	return []draw.Span{{Text: safe.Sprintf(" read %s ago ", views.Age(age)), Style: theme.Dim}}
 }
 
-// drawFooter draws the prompt, or the news, or the hints for the keys that work here.
+// drawNews draws the news in the lowest row, and over as many of those above as it needs to be whole, up to half of the screen.
+func (m *Model) drawNews(a draw.Area) {
+	style := theme.Info
+	glyph := m.o.Theme.Glyphs().Info
+	if m.toast.Bad {
+		style, glyph = theme.Bad, m.o.Theme.Glyphs().Bad
+	}
+	rows := m.toast.rows(m.w)
+	rows = rows[:min(len(rows), m.h/2)]
+	a = a.Sub(draw.Rect{Y: m.h - len(rows), W: m.w, H: len(rows)})
+	a.Clear()
+	a.Glyph(0, 0, style, glyph)
+	for y, l := range rows {
+		a.Text(2, y, style, l.text)
+	}
+}
+
+// rows are the rows of the news on a screen of that width.
+func (t *toastState) rows(width int) []line {
+	return wrap(t.Text.String(), width-2, theme.Default)
+}
+
+// drawFooter draws the prompt, or the hints for the keys that work here.
 func (m *Model) drawFooter(a draw.Area) {
 	switch {
 	case m.prompt != nil:
 		m.prompt.draw(m, a)
-	case !m.toast.until.IsZero():
-		style := theme.Info
-		glyph := m.o.Theme.Glyphs().Info
-		if m.toast.Bad {
-			style, glyph = theme.Bad, m.o.Theme.Glyphs().Bad
-		}
-		a.Glyph(0, 0, style, glyph)
-		a.Text(2, 0, style, m.toast.Text)
+	case !m.toast.until.IsZero(): // the news is drawn over it
 	default:
 		x := m.drawAside(a)
 		for _, b := range m.o.Keys.Hints(m.scopes(), 12) {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -27,6 +28,10 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 	if name == "ctrl+c" {
 		return m.quit()
 	}
+	if name != m.leaving.key {
+		m.leaving = leaving{}
+	}
+	m.lastKey = name
 	switch {
 	case m.overlay != nil:
 		return m.overlay.key(m, k)
@@ -58,6 +63,9 @@ func (m *Model) do(b keymap.Binding) tea.Cmd {
 	case keymap.Quit: // "q" goes back while there is something to go back to; ctrl+c always quits
 		if len(m.slots) > 0 && len(m.slots[m.focus].stack) > 1 {
 			return m.back()
+		}
+		if !m.mayLeave("quit", "q again quits and drops %s") {
+			return nil
 		}
 		return m.quit()
 	case keymap.Refresh:
@@ -141,6 +149,21 @@ func (m *Model) lastView() tea.Cmd {
 	return m.open(m.past[m.pastAt-1])
 }
 
+// mayLeave tells whether nothing typed is lost when the panes end, or whether the user has been told so and asks again while it can be read.
+func (m *Model) mayLeave(what, again string) bool {
+	n := m.o.Opener.Kept()
+	if n == 0 || m.leaving.what == what && m.o.Now().Before(m.leaving.until) {
+		return true
+	}
+	texts, them := "a text typed for a key is not written", "it"
+	if n > 1 {
+		texts, them = fmt.Sprintf("%d texts typed for keys are not written", n), "them"
+	}
+	m.say(views.ToastMsg{Text: safe.String(texts + ": " + fmt.Sprintf(again, them)), Bad: true})
+	m.leaving = leaving{what: what, key: m.lastKey, until: m.toast.until}
+	return false
+}
+
 func (m *Model) quit() tea.Cmd {
 	m.ended = true
 	return tea.Quit
@@ -152,7 +175,12 @@ func (m *Model) command(line string) tea.Cmd {
 	switch line {
 	case "":
 		return nil
-	case "q", "q!", "qa", "quit", "exit":
+	case "q", "qa", "quit", "exit":
+		if !m.mayLeave("", ":q! or ctrl+c quits and drops %s") {
+			return nil
+		}
+		return m.quit()
+	case "q!":
 		return m.quit()
 	case "help", "?":
 		m.overlay = newHelp(m)

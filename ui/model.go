@@ -37,6 +37,8 @@ type Opener interface {
 	Identity() views.Identity
 	// Confirm makes the confirmation of an action.
 	Confirm(views.ActMsg) views.Confirmation
+	// Kept is how many texts that somebody typed are neither written nor dropped: they end with the panes.
+	Kept() int
 }
 
 // Options of the screen.
@@ -72,6 +74,8 @@ type Model struct {
 	overlay overlay   // nil, or what takes every key
 	aside   []*dialog // hidden ones of actions that are under way, or whose outcome has not been looked at
 	toast   toastState
+	leaving leaving
+	lastKey string
 	seq     uint64 // numbers dialogs, so that late replies find theirs
 
 	ticker uint64 // the newest chain of ticks; those of older ones end
@@ -90,6 +94,12 @@ type Model struct {
 type toastState struct {
 	views.ToastMsg
 	until time.Time
+}
+
+// leaving is what was asked for while texts were kept, and not done: the same again does it.
+type leaving struct {
+	what, key string // the key that asked for it
+	until     time.Time
 }
 
 // tickMsg is a tick of the chain of that number.
@@ -226,6 +236,10 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		m.dirty = true
 		return m.setNamespace(msg.Namespace, msg.View)
 	case views.ContextMsg:
+		m.dirty = true
+		if !m.mayLeave("context "+msg.Context, "Enter again goes there and drops %s") {
+			return nil
+		}
 		m.Switch = msg.Context
 		return tea.Quit
 	case views.ToastMsg:
@@ -252,9 +266,16 @@ func (m *Model) say(t views.ToastMsg) {
 	if t.Bad {
 		d = 10 * time.Second
 	}
-	m.toast = toastState{t, m.o.Now().Add(d)}
+	m.toast = toastState{ToastMsg: t}
+	if m.w >= MinWidth {
+		d += time.Duration(len(m.toast.rows(m.w))-1) * longer
+	}
+	m.toast.until = m.o.Now().Add(d)
 	m.dirty = true
 }
+
+// longer is how much longer the news stays for each row that it has more than one.
+const longer = 3 * time.Second
 
 // await adds to cmd the waiting for what a key has asked of the visible panes.
 func (m *Model) await(cmd tea.Cmd) tea.Cmd {

@@ -286,6 +286,79 @@ func TestErrorsOfPanesAreToasts(t *testing.T) {
 	s.mustNotShow(t, "gone")
 }
 
+// News that is longer than a row is whole, in the lowest rows, and stays longer; what was beneath is there again afterwards.
+func TestLongNewsIsWhole(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	before := s.Frame()
+	long := "saving a snapshot of etcd-2 in /var/backups/etcd: the folder has 1.2 GiB free and the database is 1.9 GiB: name another folder, or make room; " +
+		"nothing was written, and what was there is there"
+	s.send(views.ToastMsg{Text: safe.String(long), Bad: true})
+	rows := strings.Split(s.Frame(), "\n")
+	if got := strings.Join(strings.Fields(strings.Join(rows[21:], " "))[1:], " "); got != long {
+		t.Errorf("the lowest rows say %q", got)
+	}
+	for _, r := range rows[21:] {
+		if len([]rune(r)) > 80 {
+			t.Errorf("%q is wider than the screen", r)
+		}
+	}
+	s.wait(12 * time.Second)
+	s.mustShow(t, "name another folder")
+	s.wait(10 * time.Second)
+	if s.Frame() != before {
+		t.Errorf("afterwards the screen is another:\n%s", s.Frame())
+	}
+	s.send(views.ToastMsg{Text: safe.String(strings.Repeat("word ", 2000)), Bad: true})
+	if f := s.Frame(); !strings.Contains(f, "web-0") || strings.Count(f, "\n") != 23 {
+		t.Errorf("news without end covers more than half of the screen:\n%s", f)
+	}
+}
+
+// Nobody loses what was typed for a key without having read that it would be lost; ctrl+c and :q! ask nothing.
+func TestLeavingAsksForKeptTexts(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		leave func(*screen)
+		again string
+	}{
+		{"q", func(s *screen) { s.press("q") }, "q again quits and drops it"},
+		{":q", func(s *screen) { s.press(":", "q", "enter") }, ":q! or ctrl+c quits"},
+		{"another context", func(s *screen) { s.press("enter"); s.send(views.ContextMsg{Context: "other"}) }, "Enter again goes there"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScreen(t, 80, 24, theme.Options{})
+			s.w.typed = 1
+			c.leave(s)
+			if s.mustShow(t, "a text typed for a key is not written", c.again); s.ended || s.Switch != "" {
+				t.Fatal("it has ended all the same")
+			}
+			s.press("j")
+			if c.leave(s); s.ended || s.Switch != "" {
+				t.Fatal("it took a key that was pressed long after for a yes")
+			}
+			if c.name == ":q" {
+				s.press(":", "q", "!", "enter")
+			} else {
+				c.leave(s)
+			}
+			if !s.ended && s.Switch == "" {
+				t.Error("asked again it does not end")
+			}
+		})
+	}
+	s := newScreen(t, 80, 24, theme.Options{})
+	s.w.typed = 2
+	s.press("q")
+	s.mustShow(t, "2 texts typed for keys are not written: q again quits and drops them")
+	s.wait(time.Minute)
+	if s.press("q"); s.ended {
+		t.Error("a yes to what is no longer on the screen")
+	}
+	if s.press("ctrl+c"); !s.ended {
+		t.Error("ctrl+c does not end it at once")
+	}
+}
+
 // What a key asks of another goroutine is awaited, and drawn when it is there; nothing asked, nothing awaited.
 func TestAKeyIsAwaited(t *testing.T) {
 	s := newScreen(t, 80, 24, theme.Options{})

@@ -275,6 +275,9 @@ func (c *Catalog) remember(ns string) {
 // Namespaces implements ui.Opener: the namespaces used last.
 func (c *Catalog) Namespaces() []string { return c.recent }
 
+// Kept implements ui.Opener.
+func (c *Catalog) Kept() int { return c.env.drafts.count() }
+
 // Refresh implements ui.Opener.
 func (c *Catalog) Refresh() {
 	if c.env.Hub != nil {

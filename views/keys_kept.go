@@ -51,6 +51,13 @@ func (d *drafts) of(key string) *draft {
 	return &c
 }
 
+// count is how many keys have a text.
+func (d *drafts) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.all)
+}
+
 // drop forgets what is kept for a key: only the text of that draft, or, given nil, whichever it is.
 func (d *drafts) drop(key string, only *draft) {
 	d.mu.Lock()
