@@ -125,6 +125,12 @@ func (t *tracker) end(i int, o Outcome) {
 	t.change(func(p *Progress) {
 		s := &p.Steps[i]
 		s.Phase, s.Status, s.Message, s.Took = Ended, o.Status, o.Message, o.Took
+		if s.Expect <= 0 || o.Status != Done || o.Took <= 0 {
+			return
+		}
+		for j := i + 1; j < len(p.Steps); j++ { // on these disks it goes as it went just now: that is better than a guess from afar
+			p.Steps[j].Expect = time.Duration(float64(p.Steps[j].Expect) * float64(o.Took) / float64(s.Expect))
+		}
 	})
 }
 
