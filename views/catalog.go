@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"fathom/cluster"
 	"fathom/watchers/etcd"
 )
@@ -155,22 +157,47 @@ func (c *Catalog) Resolve(line, namespace string) (Ref, error) {
 		_, err := etcd.ParseSearch(r.Filter)
 		return r, err
 	}
-	for i, w := range rest {
-		switch {
-		case slices.Contains(keyViews, r.View):
-			r.Object.Key = w
-		case w == "-A" || w == "all":
-			r.Namespace = AllNamespaces
-		case strings.HasPrefix(w, "/"):
-			r.Filter = strings.TrimPrefix(strings.Join(rest[i:], " "), "/")
-			_, err := ParseFilter(r.Filter)
-			return r, err
-		default:
-			r.Namespace = w
-		}
+	if slices.Contains(keyViews, r.View) { // a key may have blanks in it
+		r.Object.Key = strings.TrimSpace(strings.TrimSpace(line)[len(words[0]):])
+		return r, nil
+	}
+	if err := r.narrow(rest); err != nil {
+		return r, fmt.Errorf(":%s: %w", name, err)
 	}
 	c.remember(r.Namespace)
 	return r, nil
+}
+
+// narrow takes what was typed after the name of a view: a namespace, also as -n NAMESPACE, or -A for all; then a filter, which goes on to the end:
+// "/web", and what a filter may begin with, "-l app=web" and "-f wb". What it does not know is an error: nothing that was typed is left out.
+func (r *Ref) narrow(words []string) error {
+	named := ""
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		if w == "-n" || w == "--namespace" {
+			if i++; i == len(words) {
+				return errors.New("-n: write a namespace after it, or -A for all")
+			}
+			w = words[i]
+		} else if filter, ok := strings.CutPrefix(strings.Join(words[i:], " "), "/"); ok || w == "-l" || w == "-f" {
+			r.Filter = filter
+			_, err := ParseFilter(r.Filter)
+			return err
+		}
+		all := slices.Contains([]string{"-A", "--all-namespaces", "all"}, w)
+		switch {
+		case named != "":
+			return fmt.Errorf("%q after %q: there is one namespace, or -A for all; a filter begins with /", w, named)
+		case strings.HasPrefix(w, "-") && !all:
+			return fmt.Errorf("%q is no option here: write a namespace, -A for all, then /filter or -l label=value", w)
+		case !all && len(validation.IsDNS1123Label(w)) > 0:
+			return fmt.Errorf("%q can be no namespace: small letters, digits and -, at most 63; a filter begins with /", w)
+		}
+		if named, r.Namespace = w, w; all {
+			r.Namespace = AllNamespaces
+		}
+	}
+	return nil
 }
 
 // resourceView finds the canonical view name of a resource.

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"strings"
 	"testing"
 
 	"fathom/watchers"
@@ -76,6 +77,32 @@ func TestWideViews(t *testing.T) {
 		if err != nil || r.Namespace != x.want {
 			t.Errorf(":%s, started with -n %q, shows namespace %q (%v), want %q", x.line, x.only, r.Namespace, err, x.want)
 		}
+	}
+}
+
+// What is typed after a view is taken whole, or refused with what would be right.
+func TestResolveArguments(t *testing.T) {
+	c := &Catalog{kinds: Typed(), special: specials()}
+	for _, x := range []struct{ line, namespace, filter, refused string }{
+		{"pods", "default", "", ""}, {"pods shop", "shop", "", ""}, {"pods -n shop", "shop", "", ""}, {"pods -A", "", "", ""}, {"pods all", "", "", ""},
+		{"pods shop /web  api", "shop", "web api", ""}, {"pods /!web", "default", "!web", ""}, {"pods -A -l app=web", "", "-l app=web", ""},
+		{"pods -l app in (a, b)", "default", "-l app in (a, b)", ""}, {"pods -n shop -f wb", "shop", "-f wb", ""}, {"pods /-l app=web", "default", "-l app=web", ""},
+		{"pods shop web", "", "", `"web" after "shop"`}, {"pods -A shop", "", "", `"shop" after "-A"`}, {"pods -n", "", "", "write a namespace after it"},
+		{"pods -o wide", "", "", `"-o" is no option here`}, {"pods default/web-0", "", "", `"default/web-0" can be no namespace`},
+		{"pods -l a==b==c", "", "", "not a label selector"}, {"pods /(", "", "", "not a regular expression"},
+	} {
+		r, err := c.Resolve(x.line, "default")
+		switch {
+		case x.refused != "":
+			if err == nil || !strings.Contains(err.Error(), x.refused) {
+				t.Errorf(":%s is %+v, %v; want it refused with %q", x.line, r, err, x.refused)
+			}
+		case err != nil || r.Namespace != x.namespace || r.Filter != x.filter:
+			t.Errorf(":%s shows namespace %q with filter %q (%v), want %q and %q", x.line, r.Namespace, r.Filter, err, x.namespace, x.filter)
+		}
+	}
+	if r, err := c.Resolve("keys /a key with blanks ", "default"); err != nil || r.Object.Key != "/a key with blanks" {
+		t.Errorf("a key with blanks is %q, %v", r.Object.Key, err)
 	}
 }
 
