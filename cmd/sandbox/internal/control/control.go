@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -81,8 +82,17 @@ func Serve(d layout.Dir, h Handler) (func(), error) {
 	}
 	srv := &http.Server{Handler: routes(h)}
 	go func() { _ = srv.Serve(l) }()
-	return func() { _ = srv.Close() }, nil
+	return func() { // whoever asked for the end hears that it was heard
+		ctx, cancel := context.WithTimeout(context.Background(), farewell)
+		defer cancel()
+		if srv.Shutdown(ctx) != nil {
+			_ = srv.Close()
+		}
+	}, nil
 }
+
+// farewell is how long requests that are being answered may take when the sandbox ends.
+const farewell = 2 * time.Second
 
 func routes(h Handler) http.Handler {
 	mux := http.NewServeMux()
