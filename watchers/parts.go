@@ -39,8 +39,9 @@ func (p *part) denied(ctx context.Context, st State) {
 	s := p.src
 	switch {
 	case p != s.main:
-		if p.status.isSynced() { // it is no longer allowed: what is shown of it would be shown for ever
-			_ = s.store.replaceNamespace(p.namespace, nil)
+		// It is not allowed, or no longer: what is shown of it, from then or from a time when all could be read, would be shown for ever.
+		if p.status.isSynced() || s.settled() {
+			p.rows.(*partRows).drop()
 		}
 	case st.Phase == Denied && st.Verb == "list" && p.namespace == "" && !clusterScoped(s.key.GVR):
 		s.fallBack(ctx)
@@ -235,25 +236,41 @@ func (r *partRows) Replace(list []any, _ string) error {
 	if err != nil {
 		return err
 	}
-	r.part.src.settle()
+	r.part.src.settle(r.part)
 	r.part.status.whole()
 	return nil
 }
 
-// settle removes the rows of namespaces that no part keeps, once a part has read its own.
-func (s *source) settle() {
+// drop removes the rows of the namespace.
+func (r *partRows) drop() {
+	_ = r.do(func() error { return r.Store.replaceNamespace(r.part.namespace, nil) })
+}
+
+// settle removes the rows of namespaces that no part keeps, once a part has read its own. One that is denied keeps none; one that will
+// be denied sees that it is settled, see denied.
+func (s *source) settle(first *part) {
 	s.mu.Lock()
 	u := s.union
-	var names []string
-	if u != nil && u.whole.CompareAndSwap(false, true) {
-		for _, p := range u.parts {
+	if u == nil || !u.whole.CompareAndSwap(false, true) {
+		s.mu.Unlock()
+		return
+	}
+	parts := slices.Clone(u.parts)
+	s.mu.Unlock()
+	names := []string{first.namespace}
+	for _, p := range parts {
+		if phase := p.status.State().Phase; phase != Denied && phase != Unsupported {
 			names = append(names, p.namespace)
 		}
 	}
-	s.mu.Unlock()
-	if names != nil {
-		s.store.keepNamespaces(names)
-	}
+	s.store.keepNamespaces(names)
+}
+
+// settled reports whether some namespace of those that stand in for all was read.
+func (s *source) settled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.union != nil && s.union.whole.Load()
 }
 
 func (r *partRows) preview(row Row) {

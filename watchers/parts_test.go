@@ -343,3 +343,26 @@ func TestUnionIsAsGoodAsItsWorstPart(t *testing.T) {
 	r.a.cont()
 	eventually(t, f, "live again", live(2))
 }
+
+// All could be read, and now only one namespace may: the rows of one that is tried and denied do not stay among those that are live.
+func TestNamespacesDeniedLaterLoseTheirRows(t *testing.T) {
+	for name, key := range allKeys() {
+		t.Run(name, func(t *testing.T) {
+			r := newRBAC(t, "shop", "data")
+			r.pods = map[string][]string{"shop": {"a", "b"}, "data": {"x"}, "other": {"y"}}
+			r.grant("", true)
+			h := r.a.hub(calm(Options{FallbackNamespaces: []string{"shop", "data"}, DeniedRetry: 50 * time.Millisecond}))
+			f := h.Open(key, Query{})
+			eventually(t, f, "all of them", func(s *Snapshot) bool { return where(s) == "data/x other/y shop/a shop/b" })
+			r.grant("", false)
+			r.grant("shop", true)
+			r.events[""] <- expired()
+			s := eventually(t, f, "only what may be read", func(s *Snapshot) bool {
+				return s.State.Phase == Live && s.State.Partial && where(s) == "shop/a shop/b"
+			})
+			if !strings.HasPrefix(s.State.Why, "only shop:") {
+				t.Errorf("%+v", s.State)
+			}
+		})
+	}
+}
