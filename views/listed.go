@@ -3,8 +3,11 @@ package views
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"fathom/cluster"
 	"fathom/keymap"
@@ -21,6 +24,7 @@ func listedKind(r cluster.Resource) Kind {
 // tableColumns turns the columns of a server-side Table into ours. Name and age are ours already.
 func tableColumns(defs []watchers.TableColumn) []Column {
 	var cols []Column
+	taken := []string{"namespace", "name", "createdAt"} // the fields that every row has
 	for i, d := range defs {
 		if d.Name == "Name" && d.Format == "name" || d.Name == "Age" {
 			continue
@@ -31,7 +35,12 @@ func tableColumns(defs []watchers.TableColumn) []Column {
 			}
 			return nil
 		}
-		c := Column{Title: strings.ToUpper(d.Name), Key: lowerCamel(d.Name), Priority: 3 + int(d.Priority), Wide: d.Priority > 0, Max: 60,
+		key := lowerCamel(d.Name)
+		for n := 2; slices.Contains(taken, key); n++ { // what a CRD calls "Namespace" is not the object's
+			key = lowerCamel(d.Name) + strconv.Itoa(n)
+		}
+		taken = append(taken, key)
+		c := Column{Title: strings.ToUpper(d.Name), Key: key, Priority: 3 + int(d.Priority), Wide: d.Priority > 0, Max: 60,
 			Cell: func(r watchers.Row, _ time.Time) (string, theme.Style) {
 				v := get(r)
 				if v == nil {
@@ -69,7 +78,8 @@ func lowerCamel(s string) string {
 			words[i] = strings.ToLower(w)
 			continue
 		}
-		words[i] = strings.ToUpper(w[:1]) + strings.ToLower(w[1:])
+		_, n := utf8.DecodeRuneInString(w)
+		words[i] = strings.ToUpper(w[:n]) + strings.ToLower(w[n:])
 	}
 	return strings.Join(words, "")
 }

@@ -129,13 +129,16 @@ func (p *Printed) write(f Format, w io.Writer) error {
 		return writeLines(w, p.Text)
 	}
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, strings.Join(p.Titles, "\t"))
-	for _, row := range p.Rows {
+	line := func(row []string) { // of titles too: those of a CRD are its author's
 		cells := make([]string, len(row))
 		for i, c := range row {
 			cells[i] = safe.String(c).String()
 		}
 		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	}
+	line(p.Titles)
+	for _, row := range p.Rows {
+		line(row)
 	}
 	return tw.Flush()
 }
@@ -171,7 +174,11 @@ func (p *Printed) json() ([]byte, error) {
 			if err != nil {
 				return nil, fmt.Errorf("writing field %s: %w", p.Keys[j], err)
 			}
-			fmt.Fprintf(&b, "\n    %q: %s", p.Keys[j], val)
+			key, err := json.Marshal(p.Keys[j])
+			if err != nil {
+				return nil, fmt.Errorf("writing the name of field %s: %w", p.Keys[j], err)
+			}
+			fmt.Fprintf(&b, "\n    %s: %s", key, val)
 		}
 		b.WriteString("\n  }")
 	}
