@@ -143,6 +143,12 @@ func testPrintMembers(t *testing.T, c *testcluster.Cluster) {
 
 func testPrintViews(t *testing.T, c *testcluster.Cluster) {
 	env := c.Env(t)
+	for view, want := range map[string]string{"namespaces /^kube-s": "kube-system", "search /registry/namespaces/ kube-s": "kube-system"} {
+		out, errs, code := fathom(t, env, "print", view)
+		if code != 0 || !strings.Contains(out, want) || strings.Contains(out, "default") {
+			t.Errorf("print %q: exit %d, %q\n%s", view, code, errs, out)
+		}
+	}
 	for _, view := range []string{"overview", "members", "keys", "placement", "pods", "nodes", "namespaces", "deployments", "replicasets",
 		"statefulsets", "daemonsets", "jobs", "cronjobs", "services", "events", "ingresses", "netpol", "pdb", "hpa", "vm", "pvc", "secrets", "crd"} {
 		for _, format := range []string{"table", "json", "yaml"} {

@@ -74,7 +74,9 @@ func printView(ctx context.Context, f *flags, line, filter string, format views.
 	if err != nil {
 		return err
 	}
-	ref.Filter = filter
+	if ref, err = narrowed(ref, filter); err != nil {
+		return err
+	}
 	p, err := cat.Pane(ref)
 	if err != nil {
 		return err
@@ -93,4 +95,16 @@ func printView(ctx context.Context, f *flags, line, filter string, format views.
 		fmt.Fprintf(os.Stderr, "fathom: %s\n", safe.String(st.Why))
 	}
 	return nil
+}
+
+// narrowed adds the filter of --filter to a view that may have one of its own: "pods /web", "search /registry/pods/ web".
+func narrowed(ref views.Ref, filter string) (views.Ref, error) {
+	switch {
+	case filter == "":
+	case ref.Filter != "":
+		return ref, usageError{fmt.Errorf("--filter %s: the view says %q already; give one of them", filter, ref.Filter)}
+	default:
+		ref.Filter = filter
+	}
+	return ref, nil
 }
