@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -73,9 +74,22 @@ func newKeys() *cobra.Command {
 }
 
 func newJournal() *cobra.Command {
-	cmd := &cobra.Command{Use: "journal", Short: "The record of every change made with fathom"}
+	cmd := &cobra.Command{
+		Use: "journal", Short: "The record of every change made with fathom",
+		// A word that is no command must not look like a journal that is in order: cobra alone would print the help, and succeed.
+		Args: func(*cobra.Command, []string) error {
+			return usageError{errors.New("journal needs verify, and the file if it is not the usual one")}
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
 	cmd.AddCommand(&cobra.Command{
-		Use: "verify [FILE]", Short: "Check the hash chain of a journal", Args: cobra.MaximumNArgs(1),
+		Use: "verify [FILE]", Short: "Check the hash chain of a journal",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{fmt.Errorf("journal verify takes one file, and got %q too", args[1])}
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return verifyJournal(args[0])
