@@ -25,8 +25,9 @@ const acceptTable = "application/json;as=Table;v=v1;g=meta.k8s.io,application/js
 // last-applied-configuration is dropped unread.
 type table struct {
 	part   *part
-	rv     string // where the watch resumes; empty: list first
-	faults int    // answers 5xx to the watch, in a row
+	rv     string    // where the watch resumes; empty: list first
+	faults int       // watches in a row that were answered 5xx, or broke as soon as they were open
+	opened time.Time // when the last watch was; zero: it was not
 }
 
 func newTable(p *part) *table { return &table{part: p} }
@@ -105,8 +106,11 @@ func (t *table) listAndWatch(ctx context.Context) error {
 			t.part.status.polled(t.part.src.hub.opt.Poll)
 			return nil
 		}
-		begun := time.Now()
 		n, tap, err := t.watch(ctx)
+		lasted := !t.opened.IsZero() && time.Since(t.opened) >= time.Second
+		if n > 0 || lasted {
+			t.faults = 0
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -122,7 +126,10 @@ func (t *table) listAndWatch(ctx context.Context) error {
 				t.rv = "" // the server has answered no: the list tells what is left
 			}
 			return err
-		case n == 0 && time.Since(begun) < time.Second:
+		case n == 0 && !lasted:
+			if t.faults++; t.faults > maxShort {
+				t.rv = "" // a server, or a proxy, that lets no watch live: the list tells what is new
+			}
 			return errors.New("the watch was closed at once")
 		default:
 			t.part.status.closed()
@@ -181,6 +188,7 @@ func (t *table) watch(ctx context.Context) (n int, tap *tap, err error) {
 	p := t.part
 	timeout := int64(300 + rand.IntN(300)) // as reflectors do, so that watches do not end all at once
 	ctx, tap = p.src.hub.withTap(ctx)
+	t.opened = time.Time{}
 	body, err := t.request(&metav1.ListOptions{
 		Watch: true, ResourceVersion: t.rv, AllowWatchBookmarks: true, TimeoutSeconds: &timeout,
 	}).Stream(ctx)
@@ -196,7 +204,7 @@ func (t *table) watch(ctx context.Context) (n int, tap *tap, err error) {
 	}
 	defer body.Close()
 	p.throttles.Store(0)
-	t.faults = 0
+	t.opened = time.Now()
 	p.status.opened(true)
 	for dec := json.NewDecoder(body); ; n++ {
 		var ev wireEvent

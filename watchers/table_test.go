@@ -138,3 +138,34 @@ func TestPlainListFromAServerWithoutTables(t *testing.T) {
 		t.Errorf("%v %+v", s.Columns, s.Row(0))
 	}
 }
+
+// A watch that is opened and fails at once, again and again at the same place, does not fail for ever: everything is read again.
+func TestTableIsListedAgainWhenNoWatchLives(t *testing.T) {
+	for name, first := range map[string]string{
+		"closed at once": "",
+		"fault": event("ERROR", metav1.Status{
+			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Code: 500, Reason: metav1.StatusReasonInternalError, Status: "Failure", Message: "cannot decode",
+		}),
+		"unreadable": `{"type":"MODIFIED","object":[]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAPI(t)
+			var lists atomic.Int32
+			a.handle(vmPath, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Query().Get("watch") == "" {
+					n := lists.Add(1)
+					reply(w, vmTable(fmt.Sprint(n), "", fmt.Sprint("vm-", n)))
+					return
+				}
+				if r.URL.Query().Get("resourceVersion") == "1" {
+					w.Header().Set("Content-Type", "application/json")
+					fmt.Fprintln(w, first)
+					return
+				}
+				stream(w, r, nil)
+			})
+			f := a.hub(Options{}).Open(vmKey(), Query{})
+			eventually(t, f, "the second list", func(s *Snapshot) bool { return live(1)(s) && s.Row(0).GetName() == "vm-2" })
+		})
+	}
+}
