@@ -283,12 +283,7 @@ func (r *partRows) preview(row Row) {
 }
 
 func (r *partRows) setColumns(c []TableColumn) {
-	_ = r.do(func() error {
-		if !slices.Equal(c, r.Store.columnsNow()) {
-			r.Store.setColumns(c)
-		}
-		return nil
-	})
+	_ = r.do(func() error { r.Store.setColumns(c); return nil })
 }
 
 // spaces is what a hub knows of the namespaces that may perhaps be read one by one.

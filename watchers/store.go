@@ -24,6 +24,7 @@ type Store struct {
 	mu      sync.RWMutex
 	rows    map[string]Row
 	columns []TableColumn
+	next    []TableColumn // of the list that is arriving, while the rows are still those of the one before; nil: none
 	synced  bool
 	subs    map[*subscription]struct{}
 	indexes map[Index]*index // those that queries ask for
@@ -196,6 +197,7 @@ func (s *Store) Replace(list []any, _ string) error {
 		}
 	}
 	s.reindex()
+	s.columnsLocked()
 	s.pokeLocked()
 	s.mu.Unlock()
 	if s.onSync != nil {
@@ -259,11 +261,23 @@ func (s *Store) preview(row Row) {
 	s.mu.Unlock()
 }
 
+// setColumns is told the columns of a list that begins to arrive. Rows that are shown keep theirs until Replace: a cell is never
+// under another's title.
 func (s *Store) setColumns(c []TableColumn) {
 	s.mu.Lock()
-	s.columns = c
-	s.touchAll()
+	if s.next = c; !s.synced {
+		s.columnsLocked()
+	}
 	s.mu.Unlock()
+}
+
+// columnsLocked makes the columns of the list that has arrived those of the store. It is called with the lock held.
+func (s *Store) columnsLocked() {
+	if s.next != nil && !slices.Equal(s.next, s.columns) {
+		s.columns = s.next
+		s.touchAll()
+	}
+	s.next = nil
 }
 
 // Resync does nothing: rows have no other place to be reconciled with.
@@ -398,6 +412,7 @@ func (s *Store) replaceNamespace(namespace string, list []any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.synced = true
+	s.columnsLocked()
 	for id, old := range s.rows {
 		if _, ok := rows[id]; !ok && old.GetNamespace() == namespace {
 			s.removeLocked(id)
@@ -421,10 +436,4 @@ func (s *Store) keepNamespaces(names []string) {
 			s.removeLocked(id)
 		}
 	}
-}
-
-func (s *Store) columnsNow() []TableColumn {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.columns
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -168,4 +169,61 @@ func TestTableIsListedAgainWhenNoWatchLives(t *testing.T) {
 			eventually(t, f, "the second list", func(s *Snapshot) bool { return live(1)(s) && s.Row(0).GetName() == "vm-2" })
 		})
 	}
+}
+
+// The columns of a kind have changed and its rows, many, are read again: until they are there, the old ones stay under their own titles.
+func TestColumnsChangeTogetherWithRows(t *testing.T) {
+	a, events := newAPI(t), make(chan string, 9)
+	held, release := make(chan struct{}), make(chan struct{})
+	t.Cleanup(sync.OnceFunc(func() { close(release) }))
+	var lists atomic.Int32
+	a.handle(vmPath, func(w http.ResponseWriter, r *http.Request) {
+		switch q := r.URL.Query(); {
+		case q.Get("watch") != "":
+			stream(w, r, events)
+		case q.Get("continue") == "" && lists.Add(1) == 1:
+			reply(w, vmTable("5", "", "a"))
+		case q.Get("continue") == "":
+			reply(w, swapped(vmTable("6", "next", "a")))
+		default:
+			close(held)
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+			reply(w, swapped(vmTable("6", "", "b")))
+		}
+	})
+	f := a.hub(Options{Stall: time.Minute}).Open(vmKey(), Query{})
+	of := func(s *Snapshot) string {
+		var b strings.Builder
+		for _, r := range s.All() {
+			for i, c := range r.(*TableRow).Cells {
+				fmt.Fprintf(&b, "%s=%v ", s.Columns[i].Name, c)
+			}
+		}
+		return strings.TrimSpace(b.String())
+	}
+	eventually(t, f, "the first list", func(s *Snapshot) bool { return live(1)(s) && of(s) == "Name=a Phase=Running CPU=4" })
+	events <- expired()
+	<-held // the first page of the second list, with the new columns, has been taken in
+	f.SetQuery(Query{Tag: "now"})
+	f.Wait(t.Context(), "now")
+	if got := of(f.Snapshot()); got != "Name=a Phase=Running CPU=4" {
+		t.Errorf("while the list arrives: %s", got)
+	}
+	release <- struct{}{}
+	eventually(t, f, "the second list", func(s *Snapshot) bool {
+		return live(2)(s) && of(s) == "Name=a CPU=4 Phase=Running Name=b CPU=4 Phase=Running"
+	})
+}
+
+// swapped is a table with its second column after the third.
+func swapped(table map[string]any) map[string]any {
+	swap := func(list any) { l := list.([]any); l[1], l[2] = l[2], l[1] }
+	swap(table["columnDefinitions"])
+	for _, r := range table["rows"].([]any) {
+		swap(r.(map[string]any)["cells"])
+	}
+	return table
 }
