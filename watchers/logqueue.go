@@ -109,8 +109,9 @@ func (q *lineQueue) droppedLines() uint64 {
 
 // lineReader reads lines of any length in bounded memory.
 type lineReader struct {
-	r   *bufio.Reader
-	buf []byte
+	r    *bufio.Reader
+	buf  []byte
+	open bool // the last line had no end: there may be more of it
 }
 
 func newLineReader(r io.Reader) *lineReader { return &lineReader{r: bufio.NewReaderSize(r, 32<<10)} }
@@ -135,6 +136,7 @@ func (l *lineReader) next() (line []byte, cut int, err error) {
 			return l.buf, cut, nil
 		case errors.Is(err, bufio.ErrBufferFull):
 		case errors.Is(err, io.EOF) && len(l.buf) > 0:
+			l.open = true
 			return l.buf, cut, nil
 		default:
 			return nil, 0, err
@@ -157,11 +159,18 @@ func splitTimestamp(line []byte) (time.Time, []byte) {
 
 // logPosition remembers how far a log was read: the last timestamp, and how many lines bore each timestamp of its second. Resuming
 // asks for that whole second again and skips as many lines of each timestamp as were seen: no line twice, none missing.
+//
+// A line that had no end when the stream ended comes again, whole, when there was more of it. A line without a timestamp is not of the
+// log: the kubelet says why it stops reading, again with every stream.
 type logPosition struct {
-	opened bool
+	opened bool      // a stream was open once
+	since  time.Time // when the last stream was opened; zero: it was not
 	last   time.Time
 	counts map[int64]int // of the second of last, by nanosecond since the epoch
 	skip   map[int64]int // while what was seen comes again
+	openAt int64         // of the line without an end, nanoseconds since the epoch; 0: there is none
+	openN  int           // its length in bytes
+	said   string        // the line without a timestamp that came last; empty when others have come since
 }
 
 // resume is called when the stream is open again.
@@ -172,15 +181,26 @@ func (p *logPosition) resume() {
 	}
 }
 
-// seen notes a line and reports whether it was there before. A line without a timestamp is always new.
-func (p *logPosition) seen(at time.Time) bool {
+// seen notes a line of n bytes and reports whether it was there before. open says that it had no end. A line without a timestamp is
+// always new.
+func (p *logPosition) seen(at time.Time, n int, open bool) bool {
 	if at.IsZero() {
 		return false
 	}
 	k := at.UnixNano()
 	if p.skip[k] > 0 {
 		p.skip[k]--
-		return true
+		if p.openAt != k || p.skip[k] > 0 || n <= p.openN {
+			return true
+		}
+		p.openAt, p.openN = 0, 0
+		if open {
+			p.openAt, p.openN = k, n
+		}
+		return false // it is counted already
+	}
+	if open {
+		p.openAt, p.openN = k, n
 	}
 	if at.Truncate(time.Second).After(p.last.Truncate(time.Second)) {
 		p.counts = map[int64]int{}
@@ -196,4 +216,16 @@ func (p *logPosition) seen(at time.Time) bool {
 		p.last = at
 	}
 	return false
+}
+
+// repeats reports whether a line without a timestamp is what was said when the stream before ended.
+func (p *logPosition) repeats(at time.Time, text []byte) bool {
+	return at.IsZero() && p.said != "" && string(text) == p.said
+}
+
+// say notes a line that is shown.
+func (p *logPosition) say(at time.Time, text []byte) {
+	if p.said = ""; at.IsZero() {
+		p.said = string(text)
+	}
 }

@@ -236,29 +236,32 @@ func (s *LogStream) follow(ctx context.Context, container string) {
 	wait := logBackoffMin
 	var lost time.Time // since when the stream is not open, once it was
 	for {
-		n, err := s.stream(ctx, container, pos)
+		last := pos.last
+		err := s.stream(ctx, container, pos)
 		if ctx.Err() != nil {
 			return
 		}
-		if n > 0 {
-			wait = logBackoffMin
+		if !pos.since.IsZero() {
+			if lost = time.Now(); pos.last.After(last) || lost.Sub(pos.since) > logBackoffMax {
+				wait = logBackoffMin
+			}
 		}
 		if s.opt.Previous && err == nil {
 			s.end(container, "end of the previous log")
 			return
 		}
-		if lost.IsZero() && pos.opened || n > 0 {
-			lost = time.Now()
-		}
 		if apierrors.IsNotFound(err) { // the pod, or only its log: a kubelet says 404 too
 			if _, perr := s.pod(ctx); !apierrors.IsNotFound(perr) {
 				err = fmt.Errorf("no log yet: %s", err.Error())
+			} else if pos.opened {
+				s.end(container, "the pod is gone")
+				return
 			}
 		}
 		if err != nil && s.fail(container, "get", err, lost) {
 			return
 		}
-		if err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
+		if err == nil { // of a stream that broke the rest has yet to be read, also when the container has ended meanwhile
 			if why, over := s.over(ctx, container); over {
 				s.end(container, why)
 				return
@@ -316,36 +319,39 @@ func (s *LogStream) over(ctx context.Context, container string) (string, bool) {
 	return "", false
 }
 
-// stream opens the log once and reads it to its end; n is how many new lines came.
-func (s *LogStream) stream(ctx context.Context, container string, pos *logPosition) (n int, err error) {
+// stream opens the log once and reads it to its end.
+func (s *LogStream) stream(ctx context.Context, container string, pos *logPosition) error {
+	again := pos.opened
+	pos.since = time.Time{}
 	body, err := s.kube.CoreV1().Pods(s.opt.Namespace).GetLogs(s.opt.Pod, s.request(container, pos)).Stream(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer body.Close()
-	if pos.opened {
-		s.note(container, "reconnected")
-	}
-	pos.opened = true
+	pos.opened, pos.since = true, time.Now()
 	pos.resume()
 	s.setState(container, State{Phase: Live, Since: time.Now()})
 	r := newLineReader(body)
-	for {
+	for fresh := again; ; { // fresh: the stream was opened again and has brought nothing new yet
 		line, cut, err := r.next()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
-				return n, nil
+				return nil
 			}
-			return n, err
+			return err
 		}
 		at, text := splitTimestamp(line)
-		if pos.seen(at) {
+		if pos.seen(at, len(text)+cut, r.open) || fresh && pos.repeats(at, text) {
 			continue
 		}
-		n++
+		if fresh { // not before: the log of a container that waits to be started again ends at once, every few seconds
+			s.note(container, "reconnected")
+			fresh = false
+		}
+		pos.say(at, text)
 		l := LogLine{Container: container, Time: at, Text: append([]byte(nil), text...), Cut: cut}
 		if !s.q.putWait(ctx, l) {
-			return n, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
