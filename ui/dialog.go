@@ -119,6 +119,7 @@ func (d *dialog) sync() bool {
 
 func (m *Model) prepared(d *dialog, p views.Prepared) {
 	d.prepared, d.stage, d.top = p, ready, 0
+	d.drawn = time.Time{} // what was typed before the question could be read is no answer to it
 	if d.phrase() != "" {
 		d.input = newInput("")
 	}

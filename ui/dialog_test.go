@@ -54,6 +54,25 @@ func TestDialogInputNameAndDetail(t *testing.T) {
 	}
 }
 
+// The question has a grace of its own: an Enter that comes twice accepts the input, and does not answer what nobody has read yet.
+func TestDialogIgnoresKeysTypedBeforeTheQuestion(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	a := actions.Action{ID: "workloads.scale", Title: "Scale", Risk: actions.Reversible,
+		Input: &actions.Input{Prompt: "Replicas", Initial: func(actions.Target) string { return "3" }, Check: func(actions.Target, string) error { return nil }}}
+	s.send(views.ActMsg{Action: a, Targets: []actions.Target{{Kind: "Deployment", Name: "web", UID: "web"}}})
+	s.wait(time.Second)
+	s.press("enter", "enter", "y") // the dialog of a reversible action begins on its button
+	if len(s.w.ran) != 0 {
+		t.Fatalf("keys typed before the question could be read ran %q", s.w.ran)
+	}
+	s.mustShow(t, "[ Scale ]")
+	s.wait(time.Second)
+	s.press("enter")
+	if want := "[workloads.scale web 3]"; fmt.Sprint(s.w.ran) != want {
+		t.Errorf("ran %q, want %s", s.w.ran, want)
+	}
+}
+
 // What was typed for an action and not written is not lost, and the dialog says so: whatever its outcome, and when it is left.
 func TestDialogSaysWhatIsKept(t *testing.T) {
 	s := newScreen(t, 80, 24, theme.Options{})
