@@ -21,7 +21,7 @@ func (m *Model) drawFrame() {
 	m.canvas.Resize(m.w, m.h)
 	m.canvas.Clear()
 	a := m.canvas.Area()
-	if m.w < MinWidth || m.h < MinHeight {
+	if m.small() {
 		m.tooSmall(a)
 		return
 	}
@@ -42,10 +42,18 @@ func (m *Model) drawFrame() {
 	}
 }
 
+// small reports whether the screen is too small to draw in.
+func (m *Model) small() bool { return m.w < MinWidth || m.h < MinHeight }
+
 func (m *Model) tooSmall(a draw.Area) {
 	a.Text(0, 0, theme.Warn, safe.Lit("too small"))
 	a.Text(0, 1, theme.Default, safe.Sprintf("%dx%d, needs %dx%d", m.w, m.h, MinWidth, MinHeight))
 	a.Text(0, 2, theme.Dim, safe.Lit("q quits"))
+	if m.toast.Bad && !m.toast.until.IsZero() { // such as what q would drop
+		for i, l := range wrap(m.toast.Text.String(), m.w, theme.Default) {
+			a.Text(0, 3+i, theme.Bad, l.text)
+		}
+	}
 }
 
 // drawHeader draws the line that says where we are: it is never hidden.
@@ -231,7 +239,10 @@ func (m *Model) drawAside(a draw.Area) int {
 
 // cursor is where the terminal's own cursor stands: in the prompt, or nowhere.
 func (m *Model) cursor() *tea.Cursor {
-	if m.prompt != nil && m.overlay == nil && m.h >= MinHeight && m.w >= MinWidth {
+	if m.small() {
+		return nil
+	}
+	if m.prompt != nil && m.overlay == nil {
 		return tea.NewCursor(min(m.prompt.x, m.w-1), m.h-1)
 	}
 	if d, ok := m.overlay.(*dialog); ok && d.cursorX > 0 {

@@ -33,6 +33,11 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 	}
 	m.lastKey = name
 	switch {
+	case m.small(): // what cannot be seen is not answered
+		if name == "q" && m.mayLeave("quit", "q again quits and drops %s") {
+			return m.quit()
+		}
+		return nil
 	case m.overlay != nil:
 		return m.overlay.key(m, k)
 	case m.prompt != nil:
@@ -198,7 +203,7 @@ func (m *Model) command(line string) tea.Cmd {
 }
 
 func (m *Model) click(e tea.Mouse) tea.Cmd {
-	if m.overlay != nil || m.prompt != nil || e.Button != tea.MouseLeft {
+	if m.overlay != nil || m.prompt != nil || m.small() || e.Button != tea.MouseLeft {
 		return nil
 	}
 	for i, s := range m.slots {
@@ -214,7 +219,7 @@ func (m *Model) click(e tea.Mouse) tea.Cmd {
 }
 
 func (m *Model) wheel(e tea.Mouse) tea.Cmd {
-	if m.overlay != nil || m.prompt != nil {
+	if m.overlay != nil || m.prompt != nil || m.small() {
 		return nil
 	}
 	n := 3

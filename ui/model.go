@@ -200,7 +200,9 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		m.dirty = true
 		return m.await(m.key(msg))
 	case tea.PasteMsg:
-		m.dirty = true
+		if m.dirty = true; m.small() {
+			return nil
+		}
 		if m.prompt != nil {
 			return m.await(m.prompt.paste(m, msg.Content))
 		}

@@ -51,6 +51,55 @@ func TestTooSmallStillQuits(t *testing.T) {
 	}
 }
 
+// Of a screen that is too small to draw in only q and ctrl+c do anything: nobody answers a question that is not to be seen, and q quits
+// though there is a view to go back to.
+func TestTooSmallAnswersNothing(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	s.press("enter", "ctrl+d")
+	s.wait(time.Second)
+	s.mustShow(t, "[ Cancel ]")
+	s.send(tea.WindowSizeMsg{Width: 40, Height: 10})
+	s.press("y", "esc")
+	s.send(tea.PasteMsg{Content: "y"})
+	s.send(tea.MouseClickMsg{X: 3, Y: 5, Button: tea.MouseLeft})
+	if len(s.w.ran) != 0 {
+		t.Errorf("answered without being seen: %q", s.w.ran)
+	}
+	s.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+	s.mustShow(t, "[ Cancel ]")
+	s.press("esc", ":")
+	s.send(tea.WindowSizeMsg{Width: 40, Height: 10})
+	s.press("d")
+	if got := s.prompt.input.Value(); got != "" {
+		t.Errorf("typed without being seen: %q", got)
+	}
+	s.w.typed = 1
+	s.press("q")
+	if s.ended {
+		t.Fatal("a kept text was dropped unasked")
+	}
+	s.mustShow(t, "again quits and drops it")
+	s.press("q")
+	if !s.ended {
+		t.Error("q does not quit")
+	}
+}
+
+// The cursor of a dialog does not stand on a screen that does not show it.
+func TestTooSmallHasNoCursor(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	s.w.denied, s.w.override = "without etcd-2 the quorum is lost", "lose the quorum"
+	s.press("ctrl+d")
+	s.wait(time.Second)
+	if s.cursor() == nil {
+		t.Fatal("the field has no cursor")
+	}
+	s.send(tea.WindowSizeMsg{Width: 40, Height: 10})
+	if c := s.cursor(); c != nil {
+		t.Errorf("a cursor at %d, %d", c.X, c.Y)
+	}
+}
+
 // Nobody is kept awake by a screen on which nothing happens, and nobody waits for one on which something does.
 func TestTicksSlowDown(t *testing.T) {
 	s := newScreen(t, 80, 24, theme.Options{})
