@@ -403,9 +403,14 @@ func (d *dialog) run(m *Model, override string) tea.Cmd {
 }
 
 func (d *dialog) paste(s string) {
-	if d.typing() {
-		d.input.SetValue(d.input.Value() + strings.TrimSpace(s))
+	if !d.typing() {
+		return
 	}
+	if in := d.c.Action.Input; d.stage != asking || !in.Exact {
+		s = strings.TrimSpace(s)
+	}
+	d.err = ""
+	d.input, _ = d.input.Update(tea.PasteMsg{Content: s})
 }
 
 // outcomeToast says in one line what became of an action.

@@ -290,14 +290,12 @@ func (d *dialog) draw(m *Model, a draw.Area) {
 		}
 	}
 	if d.typing() && field >= 0 {
-		value := safe.String(d.input.Value())
-		if over := value.Width() + 3 - in.W(); over > 0 { // the end is where somebody types
-			r := []rune(d.input.Value())
-			value = safe.String(string(r[min(len(r), over):]))
-		}
-		end := in.Text(1, field, theme.Value|theme.Under, safe.Sprintf("%s ", value))
-		// The cursor is where the next letter goes; +2: the dialog's border and the header row above the body
-		d.cursorX, d.cursorY = x+end-back(d), y+field+2
+		line := in.Sub(draw.Rect{W: in.W() - 1, H: in.H()})
+		before, behind := seen(&d.input, line.W()-1)
+		at := line.Text(1, field, theme.Value|theme.Under, before)
+		line.Text(at, field, theme.Value|theme.Under, safe.Sprintf("%s ", behind))
+		// The cursor is where the next letter goes; +1: the dialog's border; +2: that and the header row above the body
+		d.cursorX, d.cursorY = x+1+at, y+field+2
 	}
 	d.buttons(in.Sub(draw.Rect{X: 1, Y: in.H() - 1, W: in.W() - 2, H: 1}))
 }
@@ -311,9 +309,6 @@ func newest(body []line) int {
 	}
 	return len(body)
 }
-
-// back is how far the cursor of the field is from its end, in characters.
-func back(d *dialog) int { return len([]rune(d.input.Value())) - d.input.Position() }
 
 func (d *dialog) drawLine(m *Model, in draw.Area, y int, l line) {
 	x := 1

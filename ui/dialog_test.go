@@ -112,6 +112,79 @@ func TestDialogSaysWhatIsKept(t *testing.T) {
 	}
 }
 
+// asked opens a dialog that asks for a line, which begins with value.
+func asked(s *screen, value string) *dialog {
+	a := actions.Action{ID: "keys.edit", Title: "Write key", Risk: actions.Destructive, Input: &actions.Input{Prompt: "New value",
+		Initial: func(actions.Target) string { return value }, Check: func(actions.Target, string) error { return nil }}}
+	s.send(views.ActMsg{Action: a, Targets: []actions.Target{{Kind: "Key", Name: "web", UID: "web"}}})
+	s.wait(time.Second)
+	return s.overlay.(*dialog)
+}
+
+// What is pasted goes where the cursor is, and what is typed then goes behind it.
+func TestDialogPaste(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	d := asked(s, "ab")
+	s.send(tea.PasteMsg{Content: "cd\n"})
+	s.press("e", "left", "left")
+	s.send(tea.PasteMsg{Content: "--"})
+	s.press("f")
+	if got := d.input.Value(); got != "abc--fde" {
+		t.Errorf("the field holds %q", got)
+	}
+}
+
+// The cursor of a field stands on the character that it is at, however long the text is and however wide its characters are.
+func TestDialogCursor(t *testing.T) {
+	for name, value := range map[string]string{"short": "abc", "long": strings.Repeat("0123456789", 12), "wide": strings.Repeat("日本語", 30)} {
+		t.Run(name, func(t *testing.T) {
+			s := newScreen(t, 80, 24, theme.Options{})
+			d := asked(s, value)
+			n := len([]rune(value))
+			for at := n; at >= 0; at-- {
+				s.Frame()
+				c := s.cursor()
+				if c == nil {
+					t.Fatal("the field has no cursor")
+				}
+				before, behind := seen(&d.input, 71)
+				row := []rune(strings.Split(s.Frame(), "\n")[c.Y])
+				x, i := 0, 0
+				for ; i < len(row) && x < c.X; i++ {
+					x += safe.String(string(row[i])).Width()
+				}
+				if x != c.X || c.X < 4 || c.X > 75 {
+					t.Fatalf("at %d of %d the cursor is in column %d of %q", at, n, c.X, string(row))
+				}
+				if left := string(row[:i]); !strings.HasSuffix(left, before.String()) {
+					t.Fatalf("at %d of %d %q stands before the cursor, not %q", at, n, left, before)
+				}
+				if at < n && !strings.HasPrefix(behind.String(), string([]rune(value)[at])) {
+					t.Fatalf("at %d of %d the cursor is on %q", at, n, behind)
+				}
+				s.press("left")
+			}
+		})
+	}
+}
+
+// A text of any length can be pasted: a key that follows is not kept waiting.
+func TestLongPaste(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	long := strings.Repeat("a line of a log, pasted by mistake\n", 6000) // takes minutes when each character costs what is there already
+	for _, begin := range []func(){func() { s.press("/") }, func() { asked(s, "") }} {
+		began := time.Now()
+		begin()
+		s.send(tea.PasteMsg{Content: long})
+		s.press("x")
+		s.Frame()
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("pasting took %v", took)
+		}
+		s.press("esc")
+	}
+}
+
 // A line that is asked for goes where it belongs, and is no command.
 func TestAsk(t *testing.T) {
 	s := newScreen(t, 80, 24, theme.Options{})

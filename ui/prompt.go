@@ -139,9 +139,7 @@ func (p *prompt) paste(m *Model, s string) tea.Cmd {
 		}
 		return r
 	}, s)
-	for _, r := range s {
-		p.input, _ = p.input.Update(tea.KeyPressMsg{Text: string(r), Code: r})
-	}
+	p.input, _ = p.input.Update(tea.PasteMsg{Content: s})
 	p.changed(m)
 	return nil
 }
@@ -161,6 +159,21 @@ func (p *prompt) changed(m *Model) {
 	}
 }
 
+// seen is what of a field is shown in so many cells, before its cursor and behind it. What has no room is left out at the beginning: the cursor
+// stays in sight. It costs what is shown, whatever was pasted into the field.
+func seen(in *textinput.Model, room int) (before, behind safe.Text) {
+	value := []rune(in.Value())
+	pos := min(in.Position(), len(value))
+	most := 4 * max(room, 1) // a character of one cell has at most three combining marks
+	from := max(0, pos-most)
+	before = safe.String(string(value[from:pos]))
+	for from < pos && before.Width() >= room {
+		from++
+		before = safe.String(string(value[from:pos]))
+	}
+	return before, safe.String(string(value[pos:min(len(value), pos+most)]))
+}
+
 // draw draws the prompt into one row and remembers where the cursor is.
 func (p *prompt) draw(m *Model, a draw.Area) {
 	sign, style := safe.Lit(":"), theme.Strong
@@ -174,22 +187,16 @@ func (p *prompt) draw(m *Model, a draw.Area) {
 		style = theme.Bad
 	}
 	x := a.Text(0, 0, theme.Key, sign)
-	value := []rune(p.input.Value())
-	pos := min(p.input.Position(), len(value))
-	first := 0 // what has no room is left out at the beginning: the cursor stays in sight
-	before := safe.String(string(value[:pos]))
-	for first < pos && x+before.Width() >= a.W() {
-		first++
-		before = safe.String(string(value[first:pos]))
-	}
+	before, behind := seen(&p.input, a.W()-x)
 	x = a.Text(x, 0, style, before)
 	p.x = x
-	x = a.Text(x, 0, style, safe.String(string(value[pos:])))
+	x = a.Text(x, 0, style, behind)
+	empty := before.IsEmpty() && behind.IsEmpty()
 	switch {
 	case p.err != "":
 		a.Text(x+2, 0, theme.Bad, safe.String(p.err))
 	case p.ask != nil:
-		if len(value) == 0 {
+		if empty {
 			a.Text(x+1, 0, theme.Dim, p.ask.Hint)
 		}
 	case p.filter == nil && len(p.complete) > 0:
@@ -200,7 +207,7 @@ func (p *prompt) draw(m *Model, a draw.Area) {
 		for _, c := range p.complete[min(1, len(p.complete)):] {
 			x = a.Text(x+2, 0, theme.Dim, safe.String(c))
 		}
-	case p.filter != nil && len(value) == 0:
+	case p.filter != nil && empty:
 		a.Text(x+1, 0, theme.Dim, safe.Lit("text, regexp, !not, -l label=value, -f fuzzy"))
 	}
 }
