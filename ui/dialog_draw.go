@@ -24,11 +24,11 @@ type line struct {
 	spans []draw.Span // in the place of text
 }
 
-// head says on what it is done.
-func (d *dialog) head() []line {
+// head says on what it is done. Names are whole: two long ones may differ at their ends only.
+func (d *dialog) head(width int) []line {
 	var ls []line
 	for _, t := range d.c.Identity {
-		ls = append(ls, line{text: t, style: theme.Dim})
+		ls = append(ls, wrap(t.String(), width, theme.Dim)...)
 	}
 	const most = 6
 	for i, t := range d.c.Targets {
@@ -36,14 +36,14 @@ func (d *dialog) head() []line {
 			ls = append(ls, line{text: safe.Sprintf("and %d more", len(d.c.Targets)-most), style: theme.Strong})
 			break
 		}
-		ls = append(ls, line{text: safe.String(t.String()), style: theme.Strong})
+		ls = append(ls, whole(t.String(), width, theme.Strong)...)
 	}
 	return append(ls, line{})
 }
 
 // text is what can be scrolled, foot what stands beneath it in any case.
 func (d *dialog) text(m *Model, width int) (body, foot []line) {
-	body = d.head()
+	body = d.head(width)
 	switch d.stage {
 	case asking:
 		if d.c.Note != "" {
@@ -76,7 +76,7 @@ func (d *dialog) text(m *Model, width int) (body, foot []line) {
 			if d.prepared.Denied != "" {
 				verb = "do it all the same"
 			}
-			foot = append(foot, line{}, line{text: safe.Sprintf("Type %s to %s:", p, verb), style: theme.Danger}, line{field: true})
+			foot = append(append(append(foot, line{}), toType(p, verb, width)...), line{field: true})
 		}
 	case running:
 		body = append(body, d.steps(m, width)...)
@@ -238,14 +238,32 @@ func cells(s string, width int) int {
 func verbatim(s string, width int) []line {
 	var ls []line
 	for _, l := range strings.Split(s, "\n") {
-		for safe.String(l).Width() > width && width > 0 {
-			n := cells(l, width)
-			ls = append(ls, line{text: safe.String(l[:n]), style: theme.Value})
-			l = l[n:]
-		}
-		ls = append(ls, line{text: safe.String(l), style: theme.Value})
+		ls = append(ls, whole(l, width, theme.Value)...)
 	}
 	return ls
+}
+
+// whole is one line of untrusted text as it is, blanks and all. What is longer than a row goes on in the next.
+func whole(l string, width int, st theme.Style) (ls []line) {
+	for safe.String(l).Width() > width && width > 0 {
+		n := cells(l, width)
+		ls = append(ls, line{text: safe.String(l[:n]), style: st})
+		l = l[n:]
+	}
+	return append(ls, line{text: safe.String(l), style: st})
+}
+
+// maxPhrase bounds the rows of what is to be typed, so that the line to type it in has room. Whoever has to type more finds all of it above,
+// where it can be scrolled.
+const maxPhrase = 6
+
+// toType says what is to be typed. It is seen whole: nobody can type what is cut off.
+func toType(phrase, verb string, width int) []line {
+	if l := whole(fmt.Sprintf("Type %s to %s:", phrase, verb), width, theme.Danger); len(l) == 1 {
+		return l
+	}
+	rows := whole(phrase, width, theme.Strong)
+	return append([]line{{text: safe.Sprintf("Type this to %s:", verb), style: theme.Danger}}, rows[:min(len(rows), maxPhrase)]...)
 }
 
 func (d *dialog) draw(m *Model, a draw.Area) {

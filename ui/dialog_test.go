@@ -112,6 +112,26 @@ func TestDialogSaysWhatIsKept(t *testing.T) {
 	}
 }
 
+// What an action is about, and what is to be typed for it, can be read to the end: two keys may differ there only.
+func TestDialogShowsLongNames(t *testing.T) {
+	for _, size := range []struct{ w, h int }{{80, 24}, {60, 15}} {
+		s := newScreen(t, size.w, size.h, theme.Options{})
+		name := strings.Repeat("payments-canary-7d9f8b6c5d  ", 4) + "17f3b6c9a1b2c3d4"
+		a := actions.Action{ID: "keys.delete", Title: "Delete key", Risk: actions.Critical}
+		s.send(views.ActMsg{Action: a, Targets: []actions.Target{{Kind: "Key", Name: name, UID: "web"}}})
+		s.wait(time.Second)
+		solid := strings.NewReplacer("│", "", " ", "", "\n", "")
+		if n := strings.Count(solid.Replace(s.Frame()), solid.Replace(name)); n < 1 || n < 2 && size.h == 24 {
+			t.Errorf("%dx%d: the name can be read %d times:\n%s", size.w, size.h, n, s.Frame())
+		}
+		s.typed(name)
+		s.press("enter")
+		if len(s.w.ran) != 1 {
+			t.Errorf("%dx%d: what was typed was not taken:\n%s", size.w, size.h, s.Frame())
+		}
+	}
+}
+
 // asked opens a dialog that asks for a line, which begins with value.
 func asked(s *screen, value string) *dialog {
 	a := actions.Action{ID: "keys.edit", Title: "Write key", Risk: actions.Destructive, Input: &actions.Input{Prompt: "New value",
