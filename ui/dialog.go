@@ -55,10 +55,18 @@ type dialog struct {
 	outs     []actions.Outcome
 }
 
-// confirm opens the dialog for an action.
+// confirm opens the dialog for an action. It may come some time after its key, since a pane may have had to read something first. A dialog that is open
+// by then is not lost: one of a run is put aside, and one that waits for an answer goes on waiting.
 func (m *Model) confirm(a views.ActMsg) tea.Cmd {
 	if len(a.Targets) == 0 {
 		return nil
+	}
+	if d, ok := m.overlay.(*dialog); ok {
+		if d.stage < running {
+			m.say(views.ToastMsg{Text: safe.Sprintf("%s is not asked: another question was open when it was ready; press its key again", a.Action.Title), Bad: true})
+			return nil
+		}
+		m.aside = append(m.aside, d)
 	}
 	m.seq++
 	c := m.o.Opener.Confirm(a)

@@ -91,6 +91,34 @@ func TestStepsAside(t *testing.T) {
 	s.mustShow(t, "nothing is under way")
 }
 
+// An action whose dialog comes late, because a pane had to read something first, takes the place of none that is open.
+func TestDialogComesLate(t *testing.T) {
+	late := views.ActMsg{Action: actions.Action{ID: "keys.delete", Title: "Delete key", Risk: actions.Destructive}, Targets: []actions.Target{{Kind: "Key", Name: "late", UID: "late"}}}
+	s := newScreen(t, 80, 24, theme.Options{})
+	rolling(t, s, stepsAt(s.w.now))
+	s.send(late)
+	s.mustShow(t, "Key late", "[ Cancel ]")
+	s.press("esc")
+	s.wait(5 * time.Second) // until the news of that is gone
+	s.mustShow(t, "! Defragment all members 1/4")
+	s.press("!")
+	s.wait(time.Second)
+	s.mustShow(t, "Move the leadership away")
+	s.press("s")
+	if s.w.stops != 1 {
+		t.Errorf("stopped %d times", s.w.stops)
+	}
+
+	s = newScreen(t, 80, 24, theme.Options{})
+	d := asked(s, "typed for ten minutes")
+	s.send(late)
+	s.mustShow(t, "typed for ten minutes", "Delete key is not asked")
+	s.press("!")
+	if got := d.input.Value(); s.overlay != overlay(d) || got != "typed for ten minutes!" {
+		t.Errorf("the field holds %q", got)
+	}
+}
+
 // What says how much of it is done is shown so, also while the dialog is put aside.
 func TestPartOfAStep(t *testing.T) {
 	s := newScreen(t, 80, 24, theme.Options{})
