@@ -75,14 +75,18 @@ func (h *helpOverlay) key(m *Model, k tea.KeyPressMsg) tea.Cmd {
 
 func (h *helpOverlay) draw(m *Model, a draw.Area) {
 	a.Clear()
-	right := []draw.Span{{Text: safe.Lit(" Esc closes "), Style: theme.Dim}}
-	in := a.Box([]draw.Span{{Text: safe.Lit(" help "), Style: theme.Title}}, right, true, m.o.Theme)
 	// Two columns where there is room: the list is read down, then across.
 	cols := 1
-	if in.W() >= 120 {
+	if a.W()-2 >= 120 {
 		cols = 2
 	}
-	h.page = in.H() * cols
+	h.page = max(0, a.H()-2) * cols
+	h.top = max(0, min(h.top, len(h.rows)-h.page)) // the screen may have grown
+	right := []draw.Span{{Text: safe.Lit(" Esc closes "), Style: theme.Dim}}
+	if len(h.rows) > h.page {
+		right = []draw.Span{{Text: safe.Sprintf(" %d-%d of %d lines, arrows scroll, Esc closes ", h.top+1, min(h.top+h.page, len(h.rows)), len(h.rows)), Style: theme.Dim}}
+	}
+	in := a.Box([]draw.Span{{Text: safe.Lit(" help "), Style: theme.Title}}, right, true, m.o.Theme)
 	for i := 0; i < h.page && h.top+i < len(h.rows); i++ {
 		col := i / max(1, in.H())
 		w := in.W() / cols

@@ -318,6 +318,19 @@ func TestPanicInAPaneEndsInOrder(t *testing.T) {
 	}
 }
 
+// The help says that there is more of it than is shown, and shows as much as there is room for when the screen has grown.
+func TestHelpIsWhole(t *testing.T) {
+	s := newScreen(t, 80, 24, theme.Options{})
+	s.press("?")
+	s.mustShow(t, "lines, arrows scroll", "logs of the previous run")
+	s.press("G")
+	s.mustShow(t, "suspend fathom")
+	s.mustNotShow(t, "logs of the previous run")
+	s.send(tea.WindowSizeMsg{Width: 80, Height: 200})
+	s.mustShow(t, "suspend fathom", "logs of the previous run")
+	s.mustNotShow(t, "arrows scroll")
+}
+
 func TestSplitAndFocus(t *testing.T) {
 	s := newScreen(t, 120, 30, theme.Options{}, views.Ref{View: "pods"}, views.Ref{View: "nodes"})
 	s.mustShow(t, "pods", "nodes")
