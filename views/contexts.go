@@ -42,7 +42,12 @@ func newContexts(env *Env, r Ref) (Pane, error) {
 func (p *contexts) Open()      {}
 func (p *contexts) Close()     {}
 func (p *contexts) Sync() bool { return false }
-func (p *contexts) Ref() Ref   { return p.ref }
+
+func (p *contexts) Ref() Ref {
+	r := p.ref
+	r.Filter = p.filter.String()
+	return r
+}
 
 func (p *contexts) State() watchers.State { return watchers.State{Phase: watchers.Live} }
 
@@ -54,13 +59,16 @@ func (p *contexts) Scopes() []keymap.Scope { return []keymap.Scope{keymap.Contex
 
 func (p *contexts) Draw(a draw.Area, focused bool) {
 	p.table.SetEmpty(safe.Lit("the kubeconfig has no contexts"))
+	if len(p.all) > 0 {
+		p.table.SetEmpty(safe.Sprintf("no context matches /%s; Esc shows all %d", p.filter.String(), len(p.all)))
+	}
 	p.table.Draw(a, focused)
 }
 
 func (p *contexts) Filter() string { return p.filter.String() }
 
 func (p *contexts) SetFilter(expr string) error {
-	f, err := ParseFilter(expr)
+	f, err := textFilter(expr, "contexts", "name")
 	if err != nil {
 		return err
 	}
@@ -68,7 +76,7 @@ func (p *contexts) SetFilter(expr string) error {
 	p.rows = slices.DeleteFunc(slices.Clone(p.all), func(c cluster.ContextInfo) bool {
 		return !f.Match(strings.Join([]string{c.Name, c.Cluster, c.User, c.Server}, " "), watchers.Labels(""))
 	})
-	p.table.SetSource(contextSource{p})
+	p.table.SetSource(contextSource(p.rows))
 	return nil
 }
 
@@ -84,16 +92,16 @@ func (p *contexts) Do(in keymap.Intent) tea.Cmd {
 	return nil
 }
 
-type contextSource struct{ p *contexts }
+type contextSource []cluster.ContextInfo
 
-func (s contextSource) Len() int        { return len(s.p.rows) }
-func (s contextSource) ID(i int) string { return s.p.rows[i].Name }
+func (s contextSource) Len() int        { return len(s) }
+func (s contextSource) ID(i int) string { return s[i].Name }
 func (s contextSource) Find(id string) (int, bool) {
-	i := slices.IndexFunc(s.p.rows, func(c cluster.ContextInfo) bool { return c.Name == id })
+	i := slices.IndexFunc(s, func(c cluster.ContextInfo) bool { return c.Name == id })
 	return i, i >= 0
 }
 func (s contextSource) Cell(i, col int) table.Cell {
-	c := s.p.rows[i]
+	c := s[i]
 	switch col {
 	case 0:
 		if c.Current {

@@ -100,9 +100,13 @@ func (p *leases) Sync() bool {
 	if s == p.snap || s.At.IsZero() && s.State.Why == "" {
 		return false
 	}
-	p.snap = s
-	p.table.SetSource(leaseSource{p})
+	p.take(s)
 	return true
+}
+
+func (p *leases) take(s *etcd.LeasesSnapshot) {
+	p.snap = s
+	p.table.SetSource(leaseSource{p, s})
 }
 
 func sameIDs(a, b []int64) bool {
@@ -118,22 +122,25 @@ func sameIDs(a, b []int64) bool {
 }
 
 // leaseSource is what the table shows. It notes the rows that are formatted: these are the visible ones.
-type leaseSource struct{ p *leases }
+type leaseSource struct {
+	p    *leases
+	snap *etcd.LeasesSnapshot
+}
 
-func (s leaseSource) Len() int        { return len(s.p.snap.IDs) }
-func (s leaseSource) ID(i int) string { return leaseID(s.p.snap.IDs[i]) }
+func (s leaseSource) Len() int        { return len(s.snap.IDs) }
+func (s leaseSource) ID(i int) string { return leaseID(s.snap.IDs[i]) }
 func (s leaseSource) Find(id string) (int, bool) {
 	n, err := strconv.ParseUint(id, 16, 64)
 	if err != nil {
 		return 0, false
 	}
-	return s.p.snap.Find(int64(n))
+	return s.snap.Find(int64(n))
 }
 
 func leaseID(id int64) string { return fmt.Sprintf("%016x", uint64(id)) }
 
 func (s leaseSource) Cell(i, col int) table.Cell {
-	r := s.p.snap.Row(i)
+	r := s.snap.Row(i)
 	if col == 0 {
 		if len(s.p.ids) < etcd.MaxLeaseAsks {
 			s.p.ids = append(s.p.ids, r.LeaseID)
@@ -290,7 +297,7 @@ func (p *leases) Print(bool) (Printed, bool, error) {
 		return Printed{}, false, nil // Sync asks
 	}
 	out := Printed{Titles: []string{"LEASE", "REMAINING", "GRANTED", "KEYS", "FIRST KEY"}, Keys: []string{"id", "ttlSeconds", "grantedTTLSeconds", "keys", "firstKey", "error"}}
-	src := leaseSource{p}
+	src := leaseSource{p, p.snap}
 	for i := range p.snap.IDs {
 		r := p.snap.Row(i)
 		row := make([]string, len(out.Titles))

@@ -120,29 +120,32 @@ func (p *users) Update(msg any) tea.Cmd {
 				p.rows = append(p.rows, userRow{role: true, name: r})
 			}
 			clear(p.known)
-			p.table.SetSource(userSource{p})
+			p.table.SetSource(userSource{p, p.rows})
 		}
 	case authDetail:
 		p.asking, p.failed = "", m.err
 		p.spent++
 		if m.err == nil {
 			p.known[m.id] = m.text
-			p.table.SetSource(userSource{p})
+			p.table.SetSource(userSource{p, p.rows})
 		}
 	}
 	return nil
 }
 
-type userSource struct{ p *users }
+type userSource struct {
+	p    *users
+	rows []userRow
+}
 
-func (s userSource) Len() int        { return len(s.p.rows) }
-func (s userSource) ID(i int) string { return s.p.rows[i].id() }
+func (s userSource) Len() int        { return len(s.rows) }
+func (s userSource) ID(i int) string { return s.rows[i].id() }
 func (s userSource) Find(id string) (int, bool) {
-	i := slices.IndexFunc(s.p.rows, func(r userRow) bool { return r.id() == id })
+	i := slices.IndexFunc(s.rows, func(r userRow) bool { return r.id() == id })
 	return i, i >= 0
 }
 func (s userSource) Cell(i, col int) table.Cell {
-	r := s.p.rows[i]
+	r := s.rows[i]
 	switch col {
 	case 0:
 		if r.role {
