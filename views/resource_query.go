@@ -129,13 +129,17 @@ func (p *resource) Await() tea.Cmd {
 // parting is how many rows around the cursor a pane keeps that nobody looks at.
 const parting = 128
 
-// Trim implements Trimmer: what stays is what is on screen when the pane is opened again, until its source has everything.
+// Trim implements Trimmer: what stays is what is on screen when the pane is opened again, until its source has everything. Where rows are marked
+// all of them stay: a mark is an order that somebody has begun to give, and its row would be gone.
 func (p *resource) Trim() {
 	if p.feed != nil || p.parted {
 		return
 	}
+	p.seen, p.parted = nil, true
+	if p.table.MarkCount() > 0 {
+		return
+	}
 	at, _ := p.table.Position()
 	p.snap, _ = p.snap.Window(at-1, parting)
-	p.seen, p.parted = nil, true
 	p.table.SetSource(source{p, p.snap})
 }

@@ -40,6 +40,25 @@ func TestTrim(t *testing.T) {
 	p.Close()
 }
 
+// Marks outlast the time in which nobody looks at the pane.
+func TestTrimKeepsMarks(t *testing.T) {
+	p := podPane(t)
+	p.env.Hub = hubWithPods(t, 5_000)
+	p.Open()
+	synced(t, p, 5_000)
+	p.table.ToggleMark()
+	p.table.Move(3_000)
+	p.table.ToggleMark()
+	p.Close()
+	p.Trim()
+	p.Open()
+	synced(t, p, 5_000)
+	if n := p.Title().Marks; n != 2 {
+		t.Errorf("of 2 marks %d are left", n)
+	}
+	p.Close()
+}
+
 // What is typed into a filter is answered without waiting for a tick.
 func TestAwait(t *testing.T) {
 	p := podPane(t)
