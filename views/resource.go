@@ -1,6 +1,7 @@
 package views
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -305,7 +306,7 @@ func (p *resource) doRow(in keymap.Intent, r watchers.Row) tea.Cmd {
 		return p.env.crossCheck(obj)
 	case keymap.PodNode:
 		if pod, ok := r.(*watchers.PodRow); ok && pod.Node != "" {
-			return open(Ref{View: "nodes", Filter: "^" + pod.Node + " "})
+			return open(Ref{View: "nodes", Filter: "^" + regexp.QuoteMeta(pod.Node) + `\s`}) // a blank at its end would be trimmed
 		}
 		return toast("the pod is not on a node yet", false)
 	default:

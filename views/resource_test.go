@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"fathom/keymap"
 	"fathom/watchers"
 )
 
@@ -57,6 +58,29 @@ func TestTrimKeepsMarks(t *testing.T) {
 		t.Errorf("of 2 marks %d are left", n)
 	}
 	p.Close()
+}
+
+// From a pod to its node, and to no other whose name begins with the same or only looks like it.
+func TestPodNode(t *testing.T) {
+	p := podPane(t)
+	msg, ok := p.doRow(keymap.PodNode, &watchers.PodRow{Node: "ip-10-0-0-1.ec2", PodTemplate: &watchers.PodTemplate{}})().(OpenMsg)
+	if !ok || msg.Ref.View != "nodes" {
+		t.Fatalf("opens %+v", msg)
+	}
+	f, err := ParseFilter(msg.Ref.Filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes, err := newResource(p.env, Ref{View: "nodes"}, nodeKind(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"ip-10-0-0-1.ec2": true, "ip-10-0-0-1.ec2b": false, "ip-10-0-0-1xec2": false, "an-ip-10-0-0-1.ec2": false} {
+		row := &watchers.NodeRow{Meta: watchers.Meta{Name: name}, Status: "Ready"}
+		if got := f.Match(rowText(nodes.every, row), watchers.Labels("")); got != want {
+			t.Errorf("/%s shows node %s: %v", msg.Ref.Filter, name, got)
+		}
+	}
 }
 
 // What is typed into a filter is answered without waiting for a tick.
