@@ -23,7 +23,8 @@ type backupReport struct {
 	env   *Env
 	ref   Ref
 	snap  *backup.Snapshot
-	row   *backup.Row // nil: it is not in the folder (any more)
+	row   *backup.Row // as it was seen last; nil: it never was
+	gone  bool        // it is not in the folder any more
 	view  *text.View
 	leave func()
 	w     int // cells that lines are broken at
@@ -60,12 +61,18 @@ func (p *backupReport) Sync() bool {
 	if s == p.snap {
 		return false
 	}
-	p.snap = s
-	if row := s.Find(p.ref.Object.Key); row != nil {
-		p.row = row
-		p.view.SetLines(p.lines())
-	}
+	p.take(s)
 	return true
+}
+
+// take looks for the snapshot in the folder. One that is there no more is still told of, and that it is gone: a drill of it may have been read about.
+func (p *backupReport) take(s *backup.Snapshot) {
+	p.snap = s
+	row := s.Find(p.ref.Object.Key)
+	p.gone = row == nil && s.State.Phase == watchers.Live // of a folder that cannot be read nobody knows
+	if row != nil {
+		p.row = row
+	}
 }
 
 func (p *backupReport) lines() [][]draw.Span {
@@ -75,6 +82,10 @@ func (p *backupReport) lines() [][]draw.Span {
 		line(draw.Span{Text: safe.String(fmt.Sprintf("%-10s", name+":")), Style: theme.Key}, draw.Span{Text: safe.String(" " + fmt.Sprintf(format, args...))})
 	}
 	r, g := p.row, p.env.Theme.Glyphs()
+	if p.gone {
+		line(draw.Span{Text: safe.Sprintf("%c This snapshot is not in the folder any more. What follows was so before it went.", g.Gone), Style: theme.Warn})
+		line()
+	}
 	field("File", "%s", r.Path)
 	field("Saved", "%s", r.Modified.Local().Format(time.RFC1123))
 	field("Size", "%s (%d bytes), mode %s", Bytes(r.Size), r.Size, r.Mode.Perm())
@@ -230,8 +241,7 @@ func (p *backupReport) Ticks() bool { return true }
 // Draw implements Pane.
 func (p *backupReport) Draw(a draw.Area, focused bool) {
 	h := a.H()
-	if w := a.W() - 2; w != p.w && p.row != nil { // a few dozen lines, and seldom
-		p.w = w
+	if p.w = a.W() - 2; p.row != nil { // a few dozen lines, with ages
 		p.view.SetLines(p.lines())
 	}
 	if p.row != nil && p.row.Job != nil && p.row.Job.Ended.IsZero() && h > 4 {
