@@ -143,6 +143,9 @@ func TestSpacePane(t *testing.T) {
 	if out := frame(p, 118, 30); !has("262 keys in the database", "r scans them")(out) || p.scan != nil {
 		t.Errorf("before it is asked for:\n%s", out)
 	}
+	if p.ReadAt().IsZero() || !p.Ticks() {
+		t.Error("the number of keys, which was read once, is shown as live")
+	}
 	do(p, keymap.SpaceScan)
 	out := settled(t, p, 118, 30, "the end", has("262 keys in "))
 	if !has("/registry/", "/config/", "(keys of this level)", "SHARE", "GROWTH")(out) {
@@ -251,6 +254,9 @@ func TestUsersAreNotAskedForUnasked(t *testing.T) {
 	}
 	if m, ok := do(p, keymap.UsersAsk).(ToastMsg); !ok || !m.Bad || !strings.Contains(m.Text.String(), "read-only mode") {
 		t.Errorf("asked in read-only mode: %+v", m)
+	}
+	if p.ReadAt().IsZero() || !p.Ticks() {
+		t.Error("what was found out once is shown as live")
 	}
 	s.Refuse(status.Error(codes.PermissionDenied, "etcdserver: permission denied"))
 	carryOut(p.Refresh())

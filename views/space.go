@@ -57,6 +57,7 @@ type space struct {
 type spacePlan struct {
 	keys   int64
 	source etcd.Source
+	at     time.Time
 }
 
 func newSpace(env *Env, r Ref) (Pane, error) {
@@ -102,7 +103,7 @@ func (p *space) Start() tea.Cmd {
 	keys := etcd.NewKeys(e)
 	return p.env.Read(p, "counting keys", func(ctx context.Context) any {
 		n, src, err := keys.Count(ctx, p.prefix)
-		return planRead{spacePlan{n, src}, err}
+		return planRead{spacePlan{n, src, p.env.Now()}, err}
 	})
 }
 
@@ -369,10 +370,15 @@ func (p *space) SetFilter(expr string) error {
 }
 
 // Ticks implements Ticker.
-func (p *space) Ticks() bool { return p.scan != nil }
+func (p *space) Ticks() bool { return p.scan != nil || p.plan != nil }
 
 // ReadAt implements Aged.
-func (p *space) ReadAt() time.Time { return p.snap.Ends }
+func (p *space) ReadAt() time.Time {
+	if p.scan == nil && p.plan != nil {
+		return p.plan.at // the number of keys was read once
+	}
+	return p.snap.Ends
+}
 
 // Title implements Pane.
 func (p *space) Title() Title {

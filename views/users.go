@@ -25,7 +25,8 @@ type users struct {
 	ref    Ref
 	keys   *etcd.Keys // nil without an etcd
 	guess  etcd.AuthGuess
-	err    error // of the guess
+	err    error     // of the guess
+	at     time.Time // of the guess
 	auth   *etcd.Auth
 	asking string // what is being asked; empty: nothing
 	failed error  // of what was asked last
@@ -106,7 +107,9 @@ func (p *users) Refresh() tea.Cmd {
 func (p *users) Update(msg any) tea.Cmd {
 	switch m := msg.(type) {
 	case authGuessed:
-		p.guess, p.err = m.guess, m.err
+		if p.err = m.err; m.err == nil {
+			p.guess, p.at = m.guess, p.env.Now()
+		}
 	case authRead:
 		p.asking, p.failed = "", m.err
 		p.spent += m.auth.Proposals
@@ -298,13 +301,13 @@ func (p *users) State() watchers.State {
 // ReadAt implements Aged.
 func (p *users) ReadAt() time.Time {
 	if p.auth == nil {
-		return time.Time{}
+		return p.at
 	}
 	return p.auth.At
 }
 
 // Ticks implements Ticker.
-func (p *users) Ticks() bool { return p.auth != nil }
+func (p *users) Ticks() bool { return !p.ReadAt().IsZero() }
 
 // Ref implements Pane.
 func (p *users) Ref() Ref { return p.ref }
