@@ -77,6 +77,19 @@ func wrapWords(text string, w int) []safe.Text {
 	return out
 }
 
+// sentence draws untrusted text, broken at words, from cell x of line y on, and returns the line after it. It takes at most most lines.
+func sentence(a draw.Area, x, y, most int, style theme.Style, text string) int {
+	rows := wrapWords(text, a.W()-x-1)
+	for i, l := range rows[:min(len(rows), most)] {
+		if i+1 == most && most < len(rows) {
+			l = safe.Sprintf("%s …", l)
+		}
+		a.Text(x, y, style, l)
+		y++
+	}
+	return y
+}
+
 // rule draws a line with a title in it.
 func rule(a draw.Area, th *theme.Theme, y int, title, right safe.Text) {
 	g := th.Glyphs()

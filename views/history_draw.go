@@ -172,11 +172,12 @@ func drawSplit(a draw.Area, th *theme.Theme, t, v draw.Rect, title safe.Text) {
 // Draw implements Pane: the revisions, where they end, and how the selected one differs from the one before.
 func (p *history) Draw(a draw.Area, focused bool) {
 	note, style := p.note()
-	body := a.Sub(draw.Rect{W: a.W(), H: a.H() - 1})
-	if !note.IsEmpty() {
-		a.Text(1, a.H()-1, style, note)
-	} else {
-		body = a
+	body := a
+	if !note.IsEmpty() { // with what to do at its end
+		most := max(1, a.H()/4)
+		n := min(len(wrapWords(note.String(), a.W()-2)), most)
+		sentence(a, 1, a.H()-n, most, style, note.String())
+		body = a.Sub(draw.Rect{W: a.W(), H: a.H() - n})
 	}
 	t, v, ok := splitForPreview(body, len(p.revs)+1, 45)
 	ok = ok && len(p.revs) > 0

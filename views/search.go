@@ -170,7 +170,7 @@ func (p *search) Draw(a draw.Area, focused bool) {
 	p.tableY = 0
 	switch {
 	case p.env.Cluster.Etcd() == nil:
-		a.Text(1, 0, theme.Default, safe.String(noEtcd(p.env)))
+		sentence(a, 1, 0, a.H(), theme.Default, noEtcd(p.env))
 		return
 	case p.run == nil:
 		p.drawSyntax(a)
@@ -215,12 +215,10 @@ func (p *search) drawSummary(a draw.Area) int {
 	}
 	drawProgress(a, p.env, 0, s.Progress, endOf(s.Done, s.Stopped, s.Cut, s.Err), what)
 	if s.Err != nil && len(s.Hits) > 0 {
-		a.Text(0, 1, theme.Bad, safe.String(s.Err.Error()))
-		return 3
+		return sentence(a, 0, 1, max(1, a.H()/4), theme.Bad, scanError(s.Err)) + 1
 	}
 	if s.Waiting != "" && !s.Done {
-		a.Text(0, 1, theme.Warn, safe.Sprintf("waiting: %s", s.Waiting))
-		return 3
+		return sentence(a, 0, 1, max(1, a.H()/4), theme.Warn, "waiting: "+s.Waiting) + 1
 	}
 	return 2
 }

@@ -246,6 +246,16 @@ func TestLeasesPane(t *testing.T) {
 	}
 }
 
+// What went wrong, and what to do about it, is whole on 80 columns.
+func TestScanErrorIsWhole(t *testing.T) {
+	s := keyFixture(t)
+	s.Refuse(status.Error(codes.PermissionDenied, "etcdserver: permission denied"))
+	p := openPane(t, keyEnv(t, false, true, s), Ref{View: "space"}, newSpace)
+	if out := strings.Join(strings.Fields(frame(p, 78, 20)), " "); !strings.Contains(out, "permission denied") || !strings.HasSuffix(out, beginElsewhere) {
+		t.Errorf("it says %q", out)
+	}
+}
+
 func TestUsersAreNotAskedForUnasked(t *testing.T) {
 	s := keyFixture(t)
 	p := openPane(t, keyEnv(t, false, true, s), Ref{View: "users"}, newUsers).(*users)

@@ -113,7 +113,7 @@ func (p *space) Draw(a draw.Area, focused bool) {
 	p.tableY = 0
 	switch {
 	case p.env.Cluster.Etcd() == nil:
-		a.Text(1, 0, theme.Default, safe.String(noEtcd(p.env)))
+		sentence(a, 1, 0, a.H(), theme.Default, noEtcd(p.env))
 		return
 	case p.scan == nil:
 		p.drawPlan(a)
@@ -133,7 +133,7 @@ func (p *space) drawPlan(a draw.Area) {
 	}
 	switch {
 	case p.err != nil:
-		a.Text(1, 0, theme.Bad, safe.String(scanError(p.err)))
+		sentence(a, 1, 0, a.H(), theme.Bad, scanError(p.err))
 		return
 	case p.plan == nil:
 		a.Text(1, 0, theme.Dim, safe.Sprintf("counting the keys %s…", under))
@@ -159,11 +159,9 @@ func (p *space) drawSummary(a draw.Area) int {
 	y := 1
 	switch {
 	case s.Err != nil:
-		a.Text(0, y, theme.Bad, safe.String(scanError(s.Err)))
-		y++
+		y = sentence(a, 0, y, max(1, a.H()/4), theme.Bad, scanError(s.Err))
 	case s.Waiting != "" && !s.Done:
-		a.Text(0, y, theme.Warn, safe.Sprintf("waiting: %s", s.Waiting))
-		y++
+		y = sentence(a, 0, y, max(1, a.H()/4), theme.Warn, "waiting: "+s.Waiting)
 	}
 	y += p.drawDatabase(a, y)
 	return y + 1

@@ -227,7 +227,7 @@ func permissions(r etcd.AuthRole) string {
 // Draw implements Pane.
 func (p *users) Draw(a draw.Area, focused bool) {
 	if p.keys == nil {
-		a.Text(1, 0, theme.Default, safe.String(noEtcd(p.env)))
+		sentence(a, 1, 0, a.H(), theme.Default, noEtcd(p.env))
 		return
 	}
 	y := 0

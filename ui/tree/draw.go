@@ -1,6 +1,8 @@
 package tree
 
 import (
+	"strings"
+
 	"fathom/internal/safe"
 	"fathom/theme"
 	"fathom/ui/draw"
@@ -19,13 +21,26 @@ func (t *Tree) Draw(a draw.Area, focused bool) {
 		return
 	}
 	if len(t.rows) == 0 {
-		a.Text(gutter, 0, theme.Dim, t.empty)
+		t.drawEmpty(a)
 		return
 	}
 	t.clampTop()
 	for y := range min(t.visible, len(t.rows)-t.top) {
 		t.drawRow(a, y, focused)
 	}
+}
+
+// drawEmpty draws the message for no rows, broken at blanks: it may be an error that tells what to do.
+func (t *Tree) drawEmpty(a draw.Area) {
+	y, line := 0, ""
+	for _, word := range strings.Fields(t.empty.String()) {
+		if line != "" && safe.String(line+" "+word).Width() > a.W()-gutter {
+			a.Text(gutter, y, theme.Dim, safe.String(line))
+			y, line = y+1, ""
+		}
+		line = strings.TrimLeft(line+" "+word, " ")
+	}
+	a.Text(gutter, y, theme.Dim, safe.String(line))
 }
 
 func (t *Tree) drawRow(a draw.Area, y int, focused bool) {

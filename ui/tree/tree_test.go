@@ -65,6 +65,16 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// What stands in the place of rows may be an error that tells what to do, at its end.
+func TestEmptyIsWhole(t *testing.T) {
+	tr := New(theme.New(theme.Options{}))
+	long := "reading keys: permission denied; a user reads a range of keys only if one of its roles covers all of it: begin with a prefix that this user may read"
+	tr.SetEmpty(safe.String(long))
+	if got := strings.Join(strings.Fields(show(tr, 40, 8)), " "); got != long {
+		t.Errorf("it says %q", got)
+	}
+}
+
 func at(t *testing.T, tr *Tree, want string, kind Kind) {
 	t.Helper()
 	if id, k, ok := tr.Cursor(); id != want || k != kind || !ok {
