@@ -16,7 +16,7 @@ type Quorum struct {
 	CanLose     int    // how many of the voters that follow the leader may still fail; 0 when there is no quorum
 	Leader      uint64 // member ID; 0: none that most of the reachable voters agree on
 	LeaderName  string // untrusted text
-	Term        uint64 // the highest term that a reachable member reports
+	Term        uint64 // the highest term that a reachable member of the list reports
 	LeaderSince time.Time
 	Changes     int // leaderships seen to begin; 0: it has led since LeaderSince at least, which is when it was first seen
 }
@@ -40,7 +40,7 @@ func quorum(rows []*MemberRow, now time.Time, fresh time.Duration) Quorum {
 	polled := true
 	for _, r := range rows {
 		polled = polled && r.Polled
-		if r.Reachable {
+		if r.Reachable && !r.stranger { // another cluster has terms of its own
 			q.Term = max(q.Term, r.Term)
 		}
 		if r.IsLearner || r.stranger || r.Role == Unstarted && r.MemberID == 0 {

@@ -181,3 +181,22 @@ func TestTimelineIsImmutableAndBounded(t *testing.T) {
 		t.Errorf("%d entries; what was published: %+v", len(s.Timeline), before.Timeline)
 	}
 }
+
+func TestTermIsOfThisCluster(t *testing.T) {
+	f := newFacts(t, 3)
+	other, _ := f.conn(&cluster.Member{Endpoint: "http://10.9.9.9:2379"})
+	elsewhere := func(at int, term uint64) {
+		st := status(77, 77, term, 100, 100)
+		st.Header.ClusterId = 0xee
+		f.answered(other, ms(at), ms(at+1), st)
+	}
+	elsewhere(0, 900)
+	s := f.all(0, 1, 4)
+	if s.Quorum.Term != 4 {
+		t.Errorf("the term is %d, want 4", s.Quorum.Term)
+	}
+	elsewhere(60_000, 901)
+	if s = f.all(60_000, 1, 4); len(s.Timeline) != 1 || s.Quorum.Changes != 0 {
+		t.Errorf("an election elsewhere is told as one of this cluster: %+v", s.Timeline)
+	}
+}
