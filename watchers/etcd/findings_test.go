@@ -348,3 +348,18 @@ func TestQuorumInWords(t *testing.T) {
 		}
 	}
 }
+
+func TestDeniedWords(t *testing.T) {
+	f := newFacts(t, 3)
+	for id, c := range f.conns {
+		f.failed(c, ms(1), "etcdserver: permission denied", true)
+		f.probed(c, false, ReadProbe{At: ms(int(id)), RTT: time.Millisecond})
+	}
+	s := f.at(ms(10))
+	if got := strings.Join(s.Quorum.Words(), "; "); got != "3 voting members, quorum 2, may lose 1" {
+		t.Errorf("in words: %q", got)
+	}
+	if got := s.IfGone("1"); !strings.HasPrefix(got, "if it goes: 2 members are left") {
+		t.Errorf("if it goes: %q", got)
+	}
+}

@@ -36,7 +36,7 @@ func quorum(rows []*MemberRow, now time.Time, fresh time.Duration) Quorum {
 	// Not by leader and term: a status tells the term of the last entry that was applied, which comes after the leader.
 	votes := map[uint64]int{}
 	var q Quorum
-	var reads, answered, denied int
+	var reads, answered, denied, confirmed int
 	polled := true
 	for _, r := range rows {
 		polled = polled && r.Polled
@@ -60,6 +60,9 @@ func quorum(rows []*MemberRow, now time.Time, fresh time.Duration) Quorum {
 			reads++
 			if p.OK() {
 				answered++
+				if r.Role == Denied {
+					confirmed++ // it does not say whom it follows, and does: the leader has confirmed its read
+				}
 			}
 		}
 	}
@@ -75,6 +78,7 @@ func quorum(rows []*MemberRow, now time.Time, fresh time.Duration) Quorum {
 		q.Why = "no voting member answers"
 	case q.Leader == 0 && denied > 0 && answered > 0:
 		q.Has = true // who may not look is told so only after the leader has confirmed the read
+		q.CanLose = max(0, confirmed-majority)
 	case q.Leader == 0 && denied > 0:
 		q.Why = "the members do not tell us their status, and none answers a linearizable read"
 	case q.Leader == 0 && len(votes) == 0:
@@ -87,7 +91,7 @@ func quorum(rows []*MemberRow, now time.Time, fresh time.Duration) Quorum {
 		q.Why = fmt.Sprintf("only %d of %d voting members answer, and none of them a linearizable read", q.Reachable, q.Voters)
 	default:
 		q.Has = true
-		q.CanLose = max(0, following-majority) // who answers us and is cut off from the leader is lost already
+		q.CanLose = max(0, following+confirmed-majority) // who answers us and is cut off from the leader is lost already
 	}
 	for _, r := range rows {
 		if r.MemberID == q.Leader && q.Leader != 0 {

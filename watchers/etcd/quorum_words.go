@@ -40,6 +40,7 @@ func (s *Snapshot) IfGone(id string) string {
 	}
 	m, q := s.Members[i], &s.Quorum
 	need := q.Voters/2 + 1
+	gone := !m.Reachable && m.Role != Denied
 	switch {
 	case m.MemberID == 0 || s.ClusterID != 0 && m.ClusterID != 0 && m.ClusterID != s.ClusterID:
 		return "it is no member of this cluster: the quorum does not need it"
@@ -47,11 +48,11 @@ func (s *Snapshot) IfGone(id string) string {
 		return "if it goes: the quorum does not change, a learner has no vote"
 	case m.Role == Unstarted:
 		return fmt.Sprintf("it has not joined and counts all the same: %d of %d votes are needed, and it gives none", need, q.Voters)
-	case !m.Reachable && !q.Has:
+	case gone && !q.Has:
 		return "it is gone: " + q.Why
-	case !m.Reachable && q.CanLose == 0:
+	case gone && q.CanLose == 0:
 		return fmt.Sprintf("it is gone, and no other may go: quorum is %d of %d", need, q.Voters)
-	case !m.Reachable:
+	case gone:
 		return fmt.Sprintf("it is gone: %s may still go", count(q.CanLose, "other", "others"))
 	case !q.Has:
 		return "there is no quorum already"
