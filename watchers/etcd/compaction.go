@@ -22,18 +22,20 @@ type compaction struct {
 	version  int64 // of the key; 0: there is none
 	since    time.Time
 	from     int64 // revision of the key space when this version was first seen
-	revision int64 // now
+	revision int64 // when it was looked at last
+	looked   time.Time
 }
 
 func (c *compaction) see(now time.Time, version, revision int64) {
 	if version != c.version || revision < c.from {
 		*c = compaction{version: version, since: now, from: revision}
 	}
-	c.revision = revision
+	c.revision, c.looked = revision, now
 }
 
-func (c *compaction) stalled(now time.Time) bool {
-	return c.version > 0 && now.Sub(c.since) > stalledAfter && c.revision-c.from >= stalledRevisions
+// stalled is judged by what was seen: while etcd is not reached the API server may compact it as ever.
+func (c *compaction) stalled() bool {
+	return c.version > 0 && c.looked.Sub(c.since) > stalledAfter && c.revision-c.from >= stalledRevisions
 }
 
 // keepHouse looks, once a minute, at what changes slowly: whether etcd is compacted, and when our own certificate ends.

@@ -49,9 +49,9 @@ func (m *model) clusterFindings(ds *drafts, s *Snapshot, now time.Time) {
 				r.GetName(), m.name(r.LeaderID)).confirm = confirmLeaders
 		}
 	}
-	if c := &m.compact; c.stalled(now) {
+	if c := &m.compact; c.stalled() {
 		ds.add(FoundCompaction, Warning, nil, "the API server has not compacted etcd for %s, in which %d revisions were written",
-			now.Sub(c.since).Round(time.Second), c.revision-c.from)
+			c.looked.Sub(c.since).Round(time.Second), c.revision-c.from)
 	}
 	certFinding(ds, nil, "our client certificate", m.ours, now)
 }

@@ -363,3 +363,13 @@ func TestDeniedWords(t *testing.T) {
 		t.Errorf("if it goes: %q", got)
 	}
 }
+
+func TestCompactionUnseen(t *testing.T) {
+	f := newFacts(t, 3)
+	f.all(0, 1, 4)
+	minute := func(n int) time.Time { return t0.Add(time.Duration(n) * time.Minute) }
+	for i := range 5 {
+		f.compact.see(minute(i), 7, int64(1000+200*i))
+	}
+	f.want(f.at(minute(20)), FoundCompaction, 0, "")
+}
