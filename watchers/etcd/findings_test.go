@@ -373,3 +373,20 @@ func TestCompactionUnseen(t *testing.T) {
 	}
 	f.want(f.at(minute(20)), FoundCompaction, 0, "")
 }
+
+func TestReplacedMemberIsNoStranger(t *testing.T) {
+	f := newFacts(t, 3)
+	f.all(0, 1, 4)
+	old := f.list
+	for _, id := range []uint64{1, 2, 3} {
+		f.listed(f.conns[id], ms(10), old)
+	}
+	f.at(ms(11))
+	// The third was removed, and is added again: it answers under another ID, before the leader is asked for the list again.
+	now := []*pb.Member{old[0], old[1], {ID: 4, Name: "etcd-3", ClientURLs: old[2].ClientURLs}}
+	f.answered(f.conns[3], ms(5000), ms(5001), status(4, 1, 4, 100, 100))
+	f.listed(f.conns[3], ms(5002), now)
+	f.want(f.at(ms(5003)), FoundStranger, 0, "")
+	f.listed(f.conns[1], ms(6000), old) // the leader does not know it: it is none
+	f.want(f.at(ms(6003)), FoundStranger, Critical, "is not in the member list")
+}

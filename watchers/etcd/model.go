@@ -38,7 +38,7 @@ type model struct {
 	state   watchers.State
 	ours    Certificate
 	compact compaction
-	listed1 time.Time         // when the list that is believed was taken last
+	listed1 time.Time         // when the list that is believed was told
 	names   map[uint64]string // also of members that are in the list no more
 	contact time.Time         // when any member answered last
 	gen     uint64
@@ -62,6 +62,7 @@ type conn struct {
 	serializable, linearizable ReadProbe
 
 	list      []*pb.Member
+	listed    time.Time // when list was told
 	listAt    time.Time // when the list was asked for last
 	listRound int
 	askedList bool // and it was told, or not, at least once
@@ -293,15 +294,16 @@ func (m *model) listed(c *conn, now time.Time, list []*pb.Member) {
 	if len(list) == 0 {
 		return
 	}
-	c.list = list
+	c.list, c.listed = list, now
 	if k := m.known[c.key]; m.clusterID() != 0 && k != nil && k.row.ClusterID != m.clusterID() {
 		return
 	}
+	at := now
 	if l := m.connOf(rowID(m.lead.id, "")); l != nil && l != c && l.list != nil {
-		list = l.list
+		list, at = l.list, l.listed
 	}
 	c.compare(list)
-	m.list, m.listed1, m.named = list, now, nil
+	m.list, m.listed1, m.named = list, at, nil
 	for _, l := range list {
 		if l.Name != "" && len(m.names) < maxNames {
 			m.names[l.ID] = l.Name
