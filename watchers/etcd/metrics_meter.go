@@ -186,7 +186,7 @@ func (m *model) wantsMetrics(c *conn) bool {
 	switch {
 	case !c.polled:
 		return false
-	case c.ok && c.id == 0:
+	case c.kine():
 		return false
 	case c.key == "":
 		return true

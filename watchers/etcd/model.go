@@ -70,6 +70,9 @@ type conn struct {
 	compared  string
 }
 
+// kine reports whether what answered last was kine: also while it is down it is no member that a quorum lacks.
+func (c *conn) kine() bool { return c.key != "" && c.id == 0 }
+
 // known is what a member said last, through whichever endpoint.
 type known struct {
 	row      MemberRow

@@ -367,3 +367,18 @@ func TestKine(t *testing.T) {
 		t.Error("kine is asked for members")
 	}
 }
+
+func TestKineGoesDown(t *testing.T) {
+	f := newFacts(t, 0)
+	c, _ := f.conn(&cluster.Member{Endpoint: "http://127.0.0.1:2379"})
+	f.answered(c, ms(0), ms(1), &pb.StatusResponse{Header: &pb.ResponseHeader{}, DbSize: 4096, Version: "3.5.13"})
+	f.at(ms(2))
+	f.failed(c, ms(1000), "connection refused", false)
+	s := f.at(ms(1001))
+	if !s.Kine || len(s.Findings) != 0 {
+		t.Errorf("kine is down: kine %v, findings %+v", s.Kine, s.Findings)
+	}
+	if s.State.Phase != watchers.Stale || !strings.Contains(s.State.Why, "connection refused") {
+		t.Errorf("state %+v", s.State)
+	}
+}

@@ -110,7 +110,7 @@ func (m *model) snapshot(now time.Time, fresh time.Duration) *Snapshot {
 	any := false
 	for _, c := range m.conns {
 		any = any || c.polled
-		s.Kine = s.Kine || c.ok && c.id == 0
+		s.Kine = s.Kine || c.kine()
 	}
 	if !any || m.list == nil && !m.polled { // with the list come the names; rows that are named otherwise first would jump
 		return nil
@@ -155,14 +155,14 @@ func (m *model) judge(s *Snapshot, now time.Time) watchers.State {
 		}
 	}
 	switch {
-	case s.Kine:
-		next = watchers.State{Phase: watchers.Unsupported, Why: kine, Resource: "members"}
 	case !ok && denied:
 		next = watchers.State{Phase: watchers.Denied, Why: why, Verb: "read", Resource: "the status of etcd's members"}
 	case !ok && m.contact.IsZero():
 		next = watchers.State{Phase: watchers.Connecting, Why: why}
 	case !ok:
 		next = watchers.State{Phase: watchers.Stale, Why: why, Since: m.contact}
+	case s.Kine:
+		next = watchers.State{Phase: watchers.Unsupported, Why: kine, Resource: "members"}
 	}
 	if next.Since.IsZero() {
 		next.Since = now
