@@ -198,10 +198,22 @@ func (m *model) before(l *Leadership, moved bool) []string {
 			out = append(out, o.text)
 		}
 	}
-	if len(out) == 0 && l.From != 0 {
+	switch {
+	case len(out) > 0 || l.From == 0:
+	case !m.answeredUntil(l.From, lost):
+		out = append(out, fmt.Sprintf("nothing was seen: %s did not answer us before either, so what became of it cannot be told from here", m.name(l.From)))
+	default:
 		out = append(out, fmt.Sprintf("nothing was seen: %s answered all the time; somebody else may have moved the leadership (etcdctl move-leader), or its heartbeats came late", m.name(l.From)))
 	}
 	return out
+}
+
+// answeredUntil reports whether a member answered every poll of the half minute before a moment. m.mu is held.
+func (m *model) answeredUntil(id uint64, t time.Time) bool {
+	k := m.known[rowID(id, "")]
+	return k != nil && !slices.ContainsFunc(k.row.History, func(s Sample) bool {
+		return !s.OK && !s.At.After(t) && t.Sub(s.At) <= omenBefore
+	})
 }
 
 // timeline is what is published: it is made anew only when something in it has changed, also a name. m.mu is held.

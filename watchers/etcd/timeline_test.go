@@ -200,3 +200,17 @@ func TestTermIsOfThisCluster(t *testing.T) {
 		t.Errorf("an election elsewhere is told as one of this cluster: %+v", s.Timeline)
 	}
 }
+
+func TestTimelineOfALeaderNotSeen(t *testing.T) {
+	f := newFacts(t, 3)
+	f.all(0, 1, 4)
+	f.failed(f.conns[1], ms(1000), "connection refused", false)
+	for at := 1000; at < 120_000; at += 1000 {
+		f.failed(f.conns[1], ms(at), "connection refused", false)
+		f.all(at, 1, 4, 1)
+	}
+	got := f.last(f.all(120_000, 2, 5, 1))
+	if len(got.Before) != 1 || strings.Contains(got.Before[0], "answered all the time") {
+		t.Errorf("%q", got.Before)
+	}
+}
