@@ -155,6 +155,14 @@ func (s *Server) Forget() { s.CompactTo(s.Revision()) }
 // CompactTo compacts the history before a revision away.
 func (s *Server) CompactTo(revision int64) { s.change(func() { s.compacted = revision }) }
 
+// Rewind goes back to a revision, as a member does that was restored from a backup.
+func (s *Server) Rewind(revision int64) {
+	s.change(func() {
+		s.kvs, s.revision = s.at(revision), revision
+		s.history = slices.DeleteFunc(s.history, func(e *mvccpb.Event) bool { return e.Kv.ModRevision > revision })
+	})
+}
+
 // Hang makes the server silent; Continue lets it go on.
 func (s *Server) Hang() { s.change(func() { s.hung = make(chan struct{}) }) }
 
@@ -341,7 +349,7 @@ func (s *Server) Watch(stream pb.Watch_WatchServer) error {
 		}
 	}()
 	var create *pb.WatchCreateRequest
-	next := int64(0)
+	next, start := int64(0), int64(0)
 	for {
 		s.mu.Lock()
 		changed := s.changed
@@ -368,6 +376,7 @@ func (s *Server) Watch(stream pb.Watch_WatchServer) error {
 				return nil
 			case r.GetCreateRequest() != nil:
 				create = r.GetCreateRequest()
+				start = create.StartRevision
 				s.mu.Lock()
 				h := s.header()
 				s.mu.Unlock()
@@ -384,6 +393,9 @@ func (s *Server) Watch(stream pb.Watch_WatchServer) error {
 				s.mu.Lock()
 				h := s.header()
 				s.mu.Unlock()
+				if h.Revision < start { // as etcd: of a watch that begins later than now it tells no progress (mvcc, progressIfSync)
+					continue
+				}
 				if err := stream.Send(&pb.WatchResponse{Header: h, WatchId: -1}); err != nil {
 					return err
 				}

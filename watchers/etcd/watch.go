@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -204,6 +205,9 @@ func (w *Watch) failed(m *cluster.Member, err error) {
 	})
 }
 
+// errWentBack ends the watch on a member that has less than was told before.
+var errWentBack = errors.New("its revision went back")
+
 // errSilent ends the watch on a member that says nothing any more: a stopped process keeps its connections.
 var errSilent = errors.New("the member says nothing any more")
 
@@ -226,23 +230,33 @@ func (w *Watch) follow(ctx context.Context, m *cluster.Member) error {
 			opts = append(opts, clientv3.WithPrefix())
 		}
 	}
-	w.mu.Lock()
-	rev := w.s.Revision
-	w.mu.Unlock()
-	if rev > 0 {
+	if rev := w.revision(); rev > 0 {
 		opts = append(opts, clientv3.WithRev(rev+1))
 	}
 	ch := watcher.Watch(ctx, key, opts...)
 	patience := time.NewTimer(w.timing.hung) // for the first word
 	defer patience.Stop()
-	asked := true
+	asked, newest := true, int64(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-patience.C:
-			if asked {
+			known := w.revision()
+			if asked && (newest == 0 || newest > known) {
 				return errSilent
+			}
+			if asked { // nothing has happened since, of which it could tell progress
+				asked = false
+				patience.Reset(w.timing.quiet)
+				continue
+			}
+			if newest = w.newest(ctx, m); newest < 0 {
+				return errSilent
+			}
+			if newest > 0 && newest < known {
+				w.wentBack(m, known, newest)
+				return errWentBack
 			}
 			asked = true
 			patience.Reset(w.timing.hung)
@@ -260,6 +274,40 @@ func (w *Watch) follow(ctx context.Context, m *cluster.Member) error {
 			patience.Reset(w.timing.quiet)
 		}
 	}
+}
+
+// revision is the newest one that everything before is known of.
+func (w *Watch) revision() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.s.Revision
+}
+
+// newest is the member's revision by a read of one key. It is needed beside the progress: of a watch that goes on after the newest revision
+// etcd tells none until there is a newer one (server/storage/mvcc/watchable_store.go, progressIfSync). 0: the member does not let us read
+// that; negative: it does not answer.
+func (w *Watch) newest(ctx context.Context, m *cluster.Member) int64 {
+	ctx, cancel := context.WithTimeout(ctx, w.timing.hung)
+	defer cancel()
+	r, err := pb.NewKVClient(m.Client().ActiveConnection()).Range(ctx, &pb.RangeRequest{Key: from(w.opt.Key), CountOnly: true, Serializable: true})
+	switch {
+	case err == nil:
+		return r.GetHeader().GetRevision()
+	case isAnswer(err) || denied(err):
+		return 0
+	}
+	return -1
+}
+
+// wentBack marks that the member has less than what was told before, for longer than it may take a member to catch up. Where the cluster was
+// restored from a backup the revisions in between come a second time, as other changes.
+func (w *Watch) wentBack(m *cluster.Member, known, newest int64) {
+	w.change(func(s *WatchSnapshot) {
+		s.Revision = newest
+		s.Gaps++
+		w.add(s, KeyEvent{At: time.Now(), Revision: newest, Before: -1,
+			Gap: fmt.Sprintf("the revision of etcd %s went back from %d to %d: restored from a backup, or far behind; read again", m.Endpoint, known, newest)})
+	})
 }
 
 // ask asks for the member's progress. While the client reconnects, the request waits.

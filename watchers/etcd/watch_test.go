@@ -140,6 +140,44 @@ func TestWatchFromARevision(t *testing.T) {
 	}
 }
 
+// etcd tells no progress of a watch that goes on after the newest revision, until there is a newer one: that is no silence.
+func TestWatchGoesOnWhereNothingHappens(t *testing.T) {
+	s := testetcd.Start(t)
+	rev := s.Set("/k", "1")
+	w := startWatch(t, WatchOptions{Key: "/k", Revision: rev}, s)
+	began := w.wait(t, "the watch", live).State.Since
+	_, _ = s.Ranges()
+	w.wait(t, "five looks at the member", func(w *WatchSnapshot) bool { rs, _ := s.Ranges(); return len(rs) >= 5 || !w.State.Since.Equal(began) })
+	if got := w.Snapshot(); !live(got) || !got.State.Since.Equal(began) {
+		t.Errorf("a watch on a member where nothing happens: %+v", got.State)
+	}
+	s.Set("/k", "2")
+	w.wait(t, "the change", func(s *WatchSnapshot) bool { return len(s.Events) == 1 })
+	s.Hang()
+	w.wait(t, "stale", func(s *WatchSnapshot) bool { return s.State.Phase == watchers.Stale })
+}
+
+// A cluster that was restored has less than what was told: the watch would wait until it has as much again, and miss what happens until then.
+func TestWatchAfterARestore(t *testing.T) {
+	s := testetcd.Start(t)
+	rev := s.Set("/k", "1")
+	for range 20 {
+		s.Set("/k", "lost")
+	}
+	w := startWatch(t, WatchOptions{Key: "/k"}, s)
+	w.wait(t, "the watch", live)
+	s.Rewind(rev)
+	got := w.wait(t, "the gap", func(s *WatchSnapshot) bool { return s.Gaps > 0 && live(s) })
+	if e := got.Events[len(got.Events)-1]; !strings.Contains(e.Gap, "went back") || e.Revision != rev || got.Revision != rev {
+		t.Errorf("%+v", got)
+	}
+	s.Set("/k", "2")
+	got = w.wait(t, "a change after the restore", func(s *WatchSnapshot) bool { return s.Events[len(s.Events)-1].Gap == "" })
+	if e := got.Events[len(got.Events)-1]; e.Revision != rev+1 || got.Gaps != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestWatchIsRefused(t *testing.T) {
 	s := testetcd.Start(t)
 	s.Refuse(rpctypes.ErrGRPCPermissionDenied)
