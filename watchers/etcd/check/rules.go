@@ -122,6 +122,10 @@ func (s *stream) take(now time.Time, r *pb.WatchResponse) (breaches []Breach, su
 	switch {
 	case r.Created:
 		s.began, s.created = rev, now
+		if s.partial { // it was cut off within a revision, and goes on after that: the rest of it was not heard
+			s.partial = false
+			clear(s.seen)
+		}
 		return nil, nil
 	case r.Canceled:
 		return nil, nil

@@ -172,3 +172,27 @@ func TestLateness(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// A watch that ended between the fragments of one revision goes on after that revision: what it has not told of it, it cannot have told.
+func TestWatchCutWithinARevision(t *testing.T) {
+	var counts [numRules]uint64
+	s := newStream(0xa, "etcd-1", &counts)
+	created := func(rev int64) *pb.WatchResponse {
+		return &pb.WatchResponse{Header: &pb.ResponseHeader{Revision: rev}, Created: true}
+	}
+	for _, r := range []*pb.WatchResponse{
+		created(10),
+		events(put("b", 11, 5, 3, 7)),
+		fragment(events(put("a", 12, 5, 4, 8))), // and "b", which is not heard
+		created(12),
+		events(put("b", 13, 5, 5, 12)),
+		events(put("a", 14, 5, 5, 12)),
+	} {
+		if bs, _ := s.take(t0, r); len(bs) > 0 {
+			t.Errorf("%+v", bs)
+		}
+	}
+	if bs, _ := s.take(t0, events(put("b", 15, 5, 7, 14))); len(bs) != 1 || bs[0].Rule != Reliable {
+		t.Errorf("what is left out later: %+v", bs)
+	}
+}
