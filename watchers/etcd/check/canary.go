@@ -247,10 +247,10 @@ func (a *canary) took(ctx context.Context, s *stream, round int, now time.Time, 
 	}
 	for _, e := range r.Events {
 		if d, ok := sinceWrite(e, now); ok && e.Kv.ModRevision > s.began {
-			a.delay.add(d)
+			a.delay.add(now, d)
 		}
 		if late := c.firsts.lateness(e.Kv.ModRevision, now); e.Kv.ModRevision > s.began {
-			a.late.add(late)
+			a.late.add(now, late)
 		}
 	}
 	narrowed := c.reach.round != round

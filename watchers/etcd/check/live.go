@@ -31,11 +31,11 @@ type LiveMember struct {
 	Breaches int
 	LastWord time.Time // when the member said something last; zero: never
 
-	// Delay is the median of the newest events' time from the write, as the writer's clock tells it in the object, to their arrival;
+	// Delay is the median of the last minute's newest events' time from the write, as the writer's clock tells it in the object, to their arrival;
 	// negative where that clock is ahead of ours. HasDelay is false where no event tells (it is not a Lease of Kubernetes).
 	Delay    time.Duration
 	HasDelay bool
-	// Late is how much later than from the first member that told them the newest events came: the 90th percentile. It needs no clock but ours.
+	// Late is how much later than from the first member that told them the last minute's newest events came: the 90th percentile. It needs no clock but ours.
 	Late    time.Duration
 	HasLate bool
 	// Progress is how long the newest question for the watch's progress took; 0: none was answered.
@@ -57,12 +57,12 @@ func (c *Checker) Live() *Live {
 	}
 	l := &Live{Gen: c.gen + 1, Since: c.since, What: c.reach.words(c.etcd.Prefix()), Broken: c.broken,
 		Kubernetes: c.reach.kubernetes}
-	counts := c.counts
+	counts, now := c.counts, time.Now()
 	for _, a := range c.canaries {
 		m := LiveMember{ID: a.id, Name: a.name, Watching: a.watching, Denied: a.denied, Why: a.why, Since: a.began, Events: a.events,
 			Breaches: a.breaches, LastWord: a.word, Progress: a.progressRTT}
-		m.Delay, m.HasDelay = a.delay.quantile(0.5)
-		m.Late, m.HasLate = a.late.quantile(0.9)
+		m.Delay, m.HasDelay = a.delay.quantile(0.5, now)
+		m.Late, m.HasLate = a.late.quantile(0.9, now)
 		for r := range numRules {
 			counts[r] += a.counts[r]
 		}
@@ -86,23 +86,36 @@ func (c *Checker) Live() *Live {
 
 // samples are the newest of a measure.
 type samples struct {
-	ring [64]time.Duration
+	ring [64]sample
 	n    int
 }
 
-func (s *samples) add(d time.Duration) {
-	s.ring[s.n%len(s.ring)] = d
+type sample struct {
+	at time.Time
+	d  time.Duration
+}
+
+// sampleFresh is how long a sample says something of now.
+const sampleFresh = time.Minute
+
+func (s *samples) add(now time.Time, d time.Duration) {
+	s.ring[s.n%len(s.ring)] = sample{now, d}
 	s.n++
 }
 
-// quantile is false when there is none.
-func (s *samples) quantile(q float64) (time.Duration, bool) {
-	n := min(s.n, len(s.ring))
-	if n == 0 {
+// quantile is of those that are fresh; false when there is none.
+func (s *samples) quantile(q float64, now time.Time) (time.Duration, bool) {
+	var fresh []time.Duration
+	for _, x := range s.ring[:min(s.n, len(s.ring))] {
+		if now.Sub(x.at) <= sampleFresh {
+			fresh = append(fresh, x.d)
+		}
+	}
+	if len(fresh) == 0 {
 		return 0, false
 	}
-	sorted := slices.Sorted(slices.Values(s.ring[:n]))
-	return sorted[min(n-1, int(q*float64(n)))], true
+	slices.Sort(fresh)
+	return fresh[min(len(fresh)-1, int(q*float64(len(fresh))))], true
 }
 
 // firsts remember when the newest revisions were told first, by whichever member.

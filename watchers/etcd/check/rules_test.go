@@ -162,13 +162,13 @@ func TestLateness(t *testing.T) {
 		t.Errorf("a revision that is no longer known: %v", d)
 	}
 	var s samples
-	if _, ok := s.quantile(0.5); ok {
+	if _, ok := s.quantile(0.5, t0); ok {
 		t.Error("a median of nothing")
 	}
 	for i := range 200 {
-		s.add(time.Duration(i))
+		s.add(t0, time.Duration(i))
 	}
-	if d, _ := s.quantile(0.5); d != 168 { // of 136 to 199
+	if d, _ := s.quantile(0.5, t0); d != 168 { // of 136 to 199
 		t.Error(d)
 	}
 }
@@ -194,5 +194,20 @@ func TestWatchCutWithinARevision(t *testing.T) {
 	}
 	if bs, _ := s.take(t0, events(put("b", 15, 5, 7, 14))); len(bs) != 1 || bs[0].Rule != Reliable {
 		t.Errorf("what is left out later: %+v", bs)
+	}
+}
+
+func TestSamplesAreOfTheLastMinute(t *testing.T) {
+	var s samples
+	s.add(t0, 3*time.Second)
+	s.add(t0.Add(50*time.Second), time.Second)
+	if d, ok := s.quantile(0.9, t0.Add(59*time.Second)); !ok || d != 3*time.Second {
+		t.Error(d, ok)
+	}
+	if d, ok := s.quantile(0.9, t0.Add(61*time.Second)); !ok || d != time.Second {
+		t.Error(d, ok)
+	}
+	if d, ok := s.quantile(0.9, t0.Add(time.Hour)); ok {
+		t.Errorf("an hour later it is still %v", d)
 	}
 }
