@@ -145,6 +145,7 @@ func (a *canary) follow(ctx context.Context, s *stream, round int) error {
 	if s.last > 0 || s.progress > 0 {
 		create.StartRevision = s.next()
 	}
+	s.start = create.StartRevision
 	if err := w.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: create}}); err != nil {
 		return err
 	}
@@ -174,6 +175,7 @@ func (a *canary) listen(ctx context.Context, s *stream, round int, w pb.Watch_Wa
 	defer ask.Stop()
 	patience := time.NewTimer(c.timing.hung) // for the watch's creation, then for each progress
 	defer patience.Stop()
+	created := false    // the watch is there: the member can be asked for its progress
 	var asked time.Time // of the question that is open
 	var known int64     // the member's revision before it was asked
 	for {
@@ -185,10 +187,12 @@ func (a *canary) listen(ctx context.Context, s *stream, round int, w pb.Watch_Wa
 		case <-patience.C:
 			return fmt.Errorf("the member says nothing: no answer within %s", c.timing.hung)
 		case <-ask.C:
-			if !asked.IsZero() {
+			if !created || !asked.IsZero() {
 				continue
 			}
-			known = a.revision(s.created)
+			if known = a.revision(s.created); known < s.start {
+				continue // of a watch that begins later than now etcd tells no progress (server/storage/mvcc/watchable_store.go, progressIfSync)
+			}
 			asked = time.Now()
 			if err := w.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_ProgressRequest{ProgressRequest: &pb.WatchProgressRequest{}}}); err != nil {
 				return err
@@ -196,18 +200,20 @@ func (a *canary) listen(ctx context.Context, s *stream, round int, w pb.Watch_Wa
 			patience.Reset(c.timing.hung)
 		case r := <-answers:
 			now := time.Now()
-			if len(r.Events) > 0 || r.Created || !asked.IsZero() && !r.Canceled {
-				patience.Stop()
-			}
 			var rtt time.Duration
-			if len(r.Events) == 0 && !r.Created && !r.Canceled && !asked.IsZero() {
+			switch {
+			case !asked.IsZero() && isReply(r):
+				patience.Stop()
 				rtt = now.Sub(asked)
 				c.mu.Lock()
 				behind := s.behind(now, known, r.GetHeader().GetRevision())
 				c.mu.Unlock()
 				c.add(a, behind)
 				asked = time.Time{}
-			} else if len(r.Events) > 0 && !asked.IsZero() {
+			case r.Created:
+				created = true
+				patience.Stop()
+			case len(r.Events) > 0 && !asked.IsZero():
 				patience.Reset(c.timing.hung) // it speaks; the progress comes behind the events
 			}
 			if err := a.took(ctx, s, round, now, rtt, r); err != nil {
@@ -215,6 +221,13 @@ func (a *canary) listen(ctx context.Context, s *stream, round int, w pb.Watch_Wa
 			}
 		}
 	}
+}
+
+// isReply reports whether an answer is one to a question for the progress: etcd gives it the watch ID -1 (server/etcdserver/api/v3rpc/watch.go).
+// What a member tells by itself now and then (--watch-progress-notify-interval) has the watch's, and may have been under way while its
+// status was read.
+func isReply(r *pb.WatchResponse) bool {
+	return r.WatchId == clientv3.InvalidWatchID && len(r.Events) == 0 && !r.Created && !r.Canceled
 }
 
 // revision is what the member told of its revision in its status since the watch began; 0: it has told none.

@@ -74,6 +74,7 @@ type stream struct {
 	name   string
 	counts *[numRules]uint64 // how often each rule could be checked
 
+	start    int64           // the revision that the watch was asked to begin with; 0: the next one
 	began    int64           // the member's revision when the watch began: what is older is caught up, and may have been compacted
 	created  time.Time       // when it began
 	word     time.Time       // of the newest answer
