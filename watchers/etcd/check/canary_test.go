@@ -152,6 +152,12 @@ func (m *member) counts() (progress, status int) {
 // checked checks a fake member in a hurry.
 func checked(t *testing.T, m *member) (*Checker, *etcd.Watcher) {
 	t.Helper()
+	return checkedAt(t, m, timing{adopt: 20 * time.Millisecond, progress: 20 * time.Millisecond, hung: time.Second, retry: 20 * time.Millisecond,
+		denied: time.Second, silent: 2 * time.Second})
+}
+
+func checkedAt(t *testing.T, m *member, tm timing) (*Checker, *etcd.Watcher) {
+	t.Helper()
 	cl, err := cluster.OpenEtcd(cluster.EtcdOptions{Endpoints: []string{m.url}})
 	if err != nil {
 		t.Fatal(err)
@@ -160,9 +166,7 @@ func checked(t *testing.T, m *member) (*Checker, *etcd.Watcher) {
 	g := run.NewGroup(context.Background(), func(p run.Panic) { t.Errorf("panic in %s: %v\n%s", p.Name, p.Value, p.Stack) })
 	t.Cleanup(g.Stop)
 	w := etcd.NewWatcher(g, cl.Etcd())
-	k := newChecker(g, w, timing{adopt: 20 * time.Millisecond, progress: 20 * time.Millisecond, hung: time.Second, retry: 20 * time.Millisecond,
-		denied: time.Second, silent: 2 * time.Second})
-	return k, w
+	return newChecker(g, w, tm), w
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -217,4 +221,31 @@ func TestCanaryGoesOnWhereNothingHappens(t *testing.T) {
 	if l := k.Live(); !l.Members[0].Watching || !l.Members[0].Since.Equal(since) {
 		t.Errorf("%+v", l.Members[0])
 	}
+}
+
+// A member that was without a leader, or away, for a while is not silent: its watch comes a little after its status.
+func TestSilenceBeginsWithTheAnswers(t *testing.T) {
+	m := startMember(t)
+	tm := timing{adopt: 20 * time.Millisecond, progress: 20 * time.Millisecond, hung: time.Second, retry: 5 * time.Second, denied: time.Second, silent: 3 * time.Second}
+	k, w := checkedAt(t, m, tm)
+	eventually(t, "the watch", func() bool { return watching(k) })
+	m.with(func() {
+		m.leader = 0
+		for _, end := range m.streams {
+			end(grpcstatus.Error(codes.Unavailable, "etcdserver: no leader"))
+		}
+	})
+	eventually(t, "more than the patience without a watch", func() bool {
+		l := k.Live().Members[0]
+		return !l.Watching && time.Since(l.Since) > tm.silent
+	})
+	m.with(func() { m.leader = 0xa })
+	eventually(t, "the watch anew", func() bool {
+		for _, f := range w.Snapshot().Findings {
+			if f.Kind == FoundSilent {
+				t.Fatalf("%+v", f)
+			}
+		}
+		return watching(k)
+	})
 }

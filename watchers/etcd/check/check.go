@@ -38,10 +38,11 @@ type Checker struct {
 
 	mu       sync.Mutex
 	gen      uint64
-	canaries map[string]*canary // by row ID of the member
-	counts   [numRules]uint64   // of canaries that are gone
-	breaches []Breach           // the newest last, at most maxBreaches
-	broken   uint64             // breaches ever seen
+	canaries map[string]*canary   // by row ID of the member
+	able     map[uint64]time.Time // since when a member answers and knows a leader, so that it could tell its changes
+	counts   [numRules]uint64     // of canaries that are gone
+	breaches []Breach             // the newest last, at most maxBreaches
+	broken   uint64               // breaches ever seen
 	reach    reach
 	firsts   firsts
 	live     *Live
@@ -60,7 +61,7 @@ const maxBreaches = 32
 func New(g *run.Group, w *etcd.Watcher) *Checker { return newChecker(g, w, usual) }
 
 func newChecker(g *run.Group, w *etcd.Watcher, t timing) *Checker {
-	c := &Checker{watcher: w, etcd: w.Etcd(), group: g.Child(), timing: t, since: time.Now(), canaries: map[string]*canary{}}
+	c := &Checker{watcher: w, etcd: w.Etcd(), group: g.Child(), timing: t, since: time.Now(), canaries: map[string]*canary{}, able: map[uint64]time.Time{}}
 	c.group.Go("etcd: live checks", c.adopt)
 	return c
 }
@@ -121,6 +122,7 @@ func (c *Checker) dismiss(s *etcd.Snapshot) {
 			c.counts[r] += a.counts[r]
 		}
 		delete(c.canaries, id)
+		delete(c.able, a.id)
 		c.gen++
 	}
 	c.mu.Unlock()
@@ -179,11 +181,12 @@ func (c *Checker) report() {
 	now := time.Now()
 	for _, m := range live.Members {
 		i, ok := s.Find(fmt.Sprintf("%x", m.ID))
-		if !ok || !s.Members[i].Reachable || s.Members[i].LeaderID == 0 || m.Denied {
+		able := c.couldTell(m.ID, ok && s.Members[i].Reachable && s.Members[i].LeaderID != 0, now)
+		if able.IsZero() || m.Denied {
 			continue
 		}
 		switch {
-		case !m.Watching && now.Sub(m.Since) > c.timing.silent:
+		case !m.Watching && now.Sub(m.Since) > c.timing.silent && now.Sub(able) > c.timing.silent:
 			fs = append(fs, etcd.Finding{Kind: FoundSilent, Severity: etcd.Warning, Member: fmt.Sprintf("%x", m.ID), Since: m.Since,
 				Text:    fmt.Sprintf("%s answers, and a watch on it gets nothing: %s", m.Name, m.Why),
 				Meaning: "Clients that watch on this member, such as an API server, learn of no change.",
@@ -196,6 +199,21 @@ func (c *Checker) report() {
 		}
 	}
 	c.watcher.Report("check", fs)
+}
+
+// couldTell is since when a member could tell its changes; zero: it cannot now. After a restart, or a time without a leader, its watch comes back
+// a little later than its status.
+func (c *Checker) couldTell(member uint64, now bool, at time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !now {
+		delete(c.able, member)
+		return time.Time{}
+	}
+	if c.able[member].IsZero() {
+		c.able[member] = at
+	}
+	return c.able[member]
 }
 
 // hashFindings are what the newest comparison found.
