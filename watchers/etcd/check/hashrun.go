@@ -44,12 +44,14 @@ func (c *Checker) CompareHashes() error {
 		return ErrRunning
 	}
 	ctx, cancel := context.WithCancel(c.group.Context())
+	before := c.hash
+	c.stopHash = cancel
+	c.setHash(run) // before it begins: then the run is its goroutine's alone
 	if !c.group.Go("etcd: comparison of hashes", func(context.Context) { defer cancel(); c.compare(ctx, run) }) {
 		cancel()
+		c.hash = before
 		return errors.New("compare the members' data: fathom is ending")
 	}
-	c.stopHash = cancel
-	c.setHash(run)
 	return nil
 }
 
