@@ -1,13 +1,17 @@
 package backup_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -203,6 +207,35 @@ func TestDrillSweepsWhatWasLeft(t *testing.T) {
 	must(t, err)
 	if r.Verdict != backup.Passed || left(t, work) != "" {
 		t.Errorf("%s, and %q is left", r.Verdict, left(t, work))
+	}
+}
+
+// A worker whose parent was killed while it restored cleans up and ends: what it restored holds every Secret.
+func TestWorkerWhoseParentIsGone(t *testing.T) {
+	good := takeSnapshot(t, 3)
+	dir := filepath.Join(t.TempDir(), "drill")
+	must(t, os.Mkdir(dir, 0o700))
+	request, err := json.Marshal(backup.Request{Op: backup.OpDrill, File: write(t, filepath.Join(t.TempDir(), "s.db"), good), Dir: dir})
+	must(t, err)
+	program, err := os.Executable()
+	must(t, err)
+	cmd := exec.CommandContext(t.Context(), program)
+	cmd.Env = append(os.Environ(), asWorker+"=1")
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	_, err = in.Write(append(request, '\n'))
+	must(t, err)
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil { // it has looked inside, and restores now
+		t.Error(err)
+	}
+	must(t, out.Close())
+	must(t, in.Close())
+	ended := cmd.Wait()
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%q is left (%v); the worker ended: %v", left(t, dir), err, ended)
 	}
 }
 

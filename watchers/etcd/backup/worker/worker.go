@@ -9,12 +9,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"fathom/watchers/etcd/backup"
 )
 
 // Main answers one request. An error means that the answer could not be given; what is wrong with a snapshot is in the replies.
 func Main(in io.Reader, out io.Writer) error {
+	// Whoever started it may be gone: an answer that nobody takes must not end it before it has cleaned up.
+	signal.Ignore(syscall.SIGPIPE)
 	r := bufio.NewReader(in)
 	line, err := r.ReadBytes('\n')
 	if err != nil {
