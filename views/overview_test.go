@@ -64,8 +64,8 @@ func overviewFixture() overviewData {
 	plane := &watchers.ControlPlaneSnapshot{Gen: 3, Version: "v1.36.3", State: livePart(), Livez: watchers.Probe{OK: true, Code: 200, RTT: 3 * time.Millisecond, At: pictureNow},
 		Readyz: watchers.Probe{Code: 500, RTT: 4 * time.Millisecond, At: pictureNow, Checks: []watchers.Check{{Name: "ping", OK: true}, {Name: "etcd"}, {Name: "informer-sync"}}},
 		Leases: []watchers.Lease{
-			{Name: "kube-controller-manager", Found: true, Holder: "cp-1_5a0b7a2e", Renewed: ago(time.Second), Duration: 15 * time.Second, CheckedAt: pictureNow},
-			{Name: "kube-scheduler", Found: true, Holder: "cp-2_0c44d1f0", Renewed: ago(40 * time.Second), Duration: 15 * time.Second, CheckedAt: pictureNow},
+			{Name: "kube-controller-manager", Found: true, Holder: "cp-1_5a0b7a2e", Renewed: ago(time.Second), Seen: ago(time.Second), Duration: 15 * time.Second, CheckedAt: pictureNow},
+			{Name: "kube-scheduler", Found: true, Holder: "cp-2_0c44d1f0", Renewed: ago(40 * time.Second), Seen: ago(40 * time.Second), Duration: 15 * time.Second, CheckedAt: pictureNow},
 		}}
 	member := func(name string, id uint64, role etcd.Role) *etcd.MemberRow {
 		return &etcd.MemberRow{MemberID: id, Name: name, Role: role, Reachable: role != etcd.Unreachable, Polled: true, DBSize: 5 << 20, Quota: 2 << 30, LastSeen: pictureNow,

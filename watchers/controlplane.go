@@ -41,10 +41,34 @@ type Lease struct {
 	Changes   int32         // how often it changed hands
 	Err       string        // why it could not be read; the last known values are kept
 	CheckedAt time.Time     // when it was last read
+	Seen      time.Time     // when it was first read with this Renewed
+	Followed  bool          // a renewal was seen: Renewed has changed since it was first read
 }
 
-// Expired reports whether nobody has renewed the lease for longer than it was valid when it was last read.
-func (l Lease) Expired() bool { return l.Found && l.CheckedAt.Sub(l.Renewed) > l.Duration }
+// leaseSkew is how far the holder's clock and ours may differ before a lease that was read for the first time is called expired wrongly.
+const leaseSkew = 30 * time.Second
+
+// Expired reports whether nobody has renewed the lease for longer than it was valid when it was last read. Renewed is of the holder's
+// clock: as candidates do (client-go's leaderelection), we go by when we saw it change. Only of a lease that was never seen to be renewed, the
+// time itself has to do.
+func (l Lease) Expired() bool {
+	if !l.Found {
+		return false
+	}
+	return l.CheckedAt.Sub(l.Seen) > l.Duration || !l.Followed && l.CheckedAt.Sub(l.Renewed) > l.Duration+leaseSkew
+}
+
+// after compares a lease that was just read with what was known of it.
+func (l Lease) after(prev Lease) Lease {
+	switch l.Seen = l.CheckedAt; {
+	case !prev.Found:
+	case l.Renewed.Equal(prev.Renewed):
+		l.Seen, l.Followed = prev.Seen, prev.Followed
+	default:
+		l.Followed = true
+	}
+	return l
+}
 
 // ControlPlaneSnapshot is an immutable picture of the Kubernetes control plane.
 type ControlPlaneSnapshot struct {
@@ -208,7 +232,8 @@ func parseChecks(body string) []Check {
 func (c *ControlPlane) lease(ctx context.Context, i int) {
 	ctx, cancel := context.WithTimeout(ctx, controlPlaneTimeout)
 	defer cancel()
-	l := c.cur.Load().Leases[i] // only this poller changes it
+	prev := c.cur.Load().Leases[i] // only this poller changes it
+	l := prev
 	got, err := c.hub.kube.CoordinationV1().Leases("kube-system").Get(ctx, l.Name, metav1.GetOptions{})
 	if err != nil {
 		l.Err = explain(err)
@@ -233,6 +258,7 @@ func (c *ControlPlane) lease(ctx context.Context, i int) {
 		if sp.LeaseTransitions != nil {
 			l.Changes = *sp.LeaseTransitions
 		}
+		l = l.after(prev)
 	}
 	c.publish(func(s *ControlPlaneSnapshot) {
 		s.Leases = append([]Lease(nil), s.Leases...)

@@ -145,3 +145,31 @@ func TestControlPlane(t *testing.T) {
 		t.Errorf("state %+v", s.State)
 	}
 }
+
+// Whether a lease is renewed is told by our clock alone once it was seen to be: the holder's may be far ahead of it, or behind.
+func TestLeaseOfAnotherClock(t *testing.T) {
+	start := time.Now()
+	for _, c := range []struct {
+		name    string
+		skew    time.Duration // of the holder's clock
+		dies    int           // the second after which it is not renewed any more
+		expired int           // the second from which on it is told; -1: never
+	}{
+		{"as ours", 0, 20, 36}, {"ahead", 5 * time.Minute, 20, 36}, {"a little behind", -20 * time.Second, 20, 36}, {"renewed", -20 * time.Second, 100, -1},
+		{"long dead", -time.Hour, 0, 0},
+	} {
+		var l Lease
+		first := -1
+		for sec := range 60 {
+			at := start.Add(time.Duration(sec) * time.Second)
+			renewed := start.Add(time.Duration(min(sec, c.dies))*time.Second + c.skew)
+			l = Lease{Found: true, Duration: 15 * time.Second, Renewed: renewed, CheckedAt: at}.after(l)
+			if l.Expired() && first < 0 {
+				first = sec
+			}
+		}
+		if first != c.expired {
+			t.Errorf("%s: expired from second %d on, want %d", c.name, first, c.expired)
+		}
+	}
+}
