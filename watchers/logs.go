@@ -258,8 +258,8 @@ func (s *LogStream) follow(ctx context.Context, container string) {
 				return
 			}
 		}
-		if err != nil && s.fail(container, "get", err, lost) {
-			return
+		if err != nil && s.fail(container, "get", err, lost) && !(pos.opened && isDenied(err)) {
+			return // who was allowed is asked again: an API server that has just started denies everything for a moment
 		}
 		if err == nil { // of a stream that broke the rest has yet to be read, also when the container has ended meanwhile
 			if why, over := s.over(ctx, container); over {

@@ -148,3 +148,29 @@ func TestLogsAreStaleSinceTheStreamEnded(t *testing.T) {
 		return st.Phase == Stale && !st.Since.Before(quiet)
 	})
 }
+
+// An API server that has just started denies everything for a moment: a log that was read before goes on.
+func TestLogsGoOnAfterADenialInPassing(t *testing.T) {
+	seen := make(chan struct{})
+	a, opens := newAPI(t), &atomic.Int32{}
+	logPod(a, logRuns)
+	a.handle(podPath+"/log", func(w http.ResponseWriter, r *http.Request) {
+		switch opens.Add(1) {
+		case 1:
+			fmt.Fprint(w, "2026-01-02T03:04:05Z one\n")
+		case 2:
+			fail(w, 403, metav1.StatusReasonForbidden, "no role is known yet")
+		default:
+			waitFor(r, seen)
+			logPod(a, logEnds)
+			fmt.Fprint(w, "2026-01-02T03:04:06Z two\n")
+		}
+	})
+	s := a.hub(Options{}).OpenLogs(LogOptions{Namespace: "shop", Pod: "web"})
+	defer s.Close()
+	within(t, func() string { return fmt.Sprintf("denied; %+v", s.State()) }, func() bool { return s.State().Phase == Denied })
+	close(seen)
+	if lines, _ := collect(t, s, 0); texts(lines) != "one|two" {
+		t.Errorf("lines %q", texts(lines))
+	}
+}
