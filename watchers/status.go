@@ -20,6 +20,8 @@ type status struct {
 	open      bool      // a watch is open, or the last poll was answered
 	lost      time.Time // when the watch closed
 	listing   bool      // a list is arriving
+	streamed  bool      // it comes through the watch that then goes on
+	listed    time.Time // when a list was whole whose watch has not been opened yet; zero: it has, or there was none
 	waiting   bool      // for a place among the lists that run
 	throttled time.Time // the server has asked not to be asked before
 	loaded    int
@@ -109,6 +111,8 @@ func (s *status) compute(now time.Time) State {
 			st.Why = "the watch is closed and has not opened again yet"
 		}
 		return st
+	case s.polling == 0 && !s.listed.IsZero() && now.Sub(s.listed) > reopenGrace:
+		return State{Phase: Stale, Since: s.listed, Why: "the API server has not opened the watch yet: what is shown was listed"}
 	case s.polling > 0:
 		return State{Phase: Live, Since: now, Why: fmt.Sprintf("no watch: listed every %v", s.polling)}
 	}
@@ -131,7 +135,9 @@ func (s *status) trouble() string {
 }
 
 // list: a list begins; what was counted before is counted again.
-func (s *status) list() { s.set(func() { s.loaded, s.listing, s.note = 0, true, "" }) }
+func (s *status) list() {
+	s.set(func() { s.loaded, s.listing, s.streamed, s.note = 0, true, false, "" })
+}
 
 // wait: the next list waits for its turn, or no longer does.
 func (s *status) wait(on bool) { s.set(func() { s.waiting = on }) }
@@ -155,9 +161,9 @@ func (s *status) opened(resumed bool) {
 	s.set(func() {
 		s.polling, s.watched, s.refusals = 0, true, 0
 		if resumed {
-			s.open, s.listing, s.err = true, false, nil
+			s.open, s.listing, s.err, s.listed = true, false, nil, time.Time{}
 		} else {
-			s.loaded, s.listing, s.note = 0, true, ""
+			s.loaded, s.listing, s.streamed, s.note = 0, true, true, ""
 		}
 	})
 }
@@ -185,6 +191,9 @@ func (s *status) remark(note string) { s.set(func() { s.note = note }) }
 func (s *status) whole() {
 	s.set(func() {
 		s.synced, s.open, s.listing, s.err, s.union = true, true, false, nil, nil
+		if s.listed = (time.Time{}); !s.streamed {
+			s.listed = time.Now()
+		}
 	})
 }
 
@@ -228,8 +237,12 @@ func (s *status) beat(h Health) {
 	s.set(func() { s.health = h })
 }
 
-// lastTrue is the last moment at which the rows were known to be true: now, unless the server had stopped answering before.
+// lastTrue is the last moment at which the rows were known to be true: now, unless the server had stopped answering before, or they were
+// only listed so far.
 func (s *status) lastTrue() time.Time {
+	if !s.listed.IsZero() {
+		return s.listed
+	}
 	if s.health.Down && !s.health.LastOK.IsZero() {
 		return s.health.LastOK
 	}
