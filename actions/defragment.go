@@ -51,6 +51,9 @@ func planDefragment(ctx context.Context, c *cluster.Cluster, t Target) (*quorum,
 	if m.status == nil {
 		return nil, nil, &Refusal{Reason: fmt.Sprintf("%s does not answer: %v", m, m.err)}
 	}
+	if q.apart(m) {
+		return nil, nil, &Refusal{Reason: fmt.Sprintf("%s has no contact with the leader: find out what keeps its peers from it, and let it catch up first", m)}
+	}
 	if err := q.mayPause(m.String()); err != nil {
 		return nil, nil, err
 	}
@@ -62,8 +65,8 @@ func planDefragment(ctx context.Context, c *cluster.Cluster, t Target) (*quorum,
 func (q *quorum) mayPause(name string) error {
 	refuse := func(format string, args ...any) error { return &Refusal{Reason: fmt.Sprintf(format, args...)} }
 	voters, up := len(q.voting(false)), len(q.voting(true))
-	if away := q.unreachable(); up < voters && up-1 < majority(voters) {
-		return refuse("%s cannot be reached, so the quorum has no slack: %s would be away too while it is defragmented", names(away), name)
+	if up < voters && up-1 < majority(voters) {
+		return refuse("%s, so the quorum has no slack: %s would be away too while it is defragmented", q.absent(), name)
 	}
 	if q.leader() == nil {
 		return refuse("no member leads now: let an election finish first")

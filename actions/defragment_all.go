@@ -35,8 +35,8 @@ func planDefragmentAll(ctx context.Context, c *cluster.Cluster, t Target) (*quor
 	if err != nil {
 		return nil, err
 	}
-	if away := q.unreachable(); len(away) > 0 {
-		return nil, &Refusal{Reason: fmt.Sprintf("%s cannot be reached: all members have to be well, for each is away in its turn; bring it back, or remove it, first", names(away))}
+	if absent := q.absent(); absent != "" {
+		return nil, &Refusal{Reason: absent + ": all members have to be well, for each is away in its turn; bring it back, or remove it, first"}
 	}
 	return q, q.mayPause("one member after the other")
 }
@@ -87,8 +87,8 @@ func defragmentInTurn(ctx context.Context, c *cluster.Cluster, r Request, wait t
 		switch {
 		case err != nil:
 			return nil, err
-		case len(q.unreachable()) > 0:
-			return nil, &Refusal{Reason: fmt.Sprintf("%s cannot be reached any more: the others are left alone", names(q.unreachable()))}
+		case q.absent() != "":
+			return nil, &Refusal{Reason: q.absent() + " any more: the others are left alone"}
 		case q.leader() == m && len(q.voting(false)) > 1:
 			return nil, &ConflictError{Reason: fmt.Sprintf("the leadership came to %s while the others were done: somebody else works on this cluster, or there was an election; look at it and begin again", m)}
 		}
@@ -136,7 +136,7 @@ func planMoveAway(ctx context.Context, c *cluster.Cluster, t Target) (transfer, 
 	to := q.nearest(lead.id)
 	switch {
 	case to == nil:
-		return transfer{}, &Refusal{Reason: fmt.Sprintf("no other voter than %s answers: the leadership cannot be moved", lead)}
+		return transfer{}, &Refusal{Reason: fmt.Sprintf("no other voter than %s answers and is in contact with it: the leadership cannot be moved", lead)}
 	case q.lag(to) > maxLag:
 		return transfer{}, &Refusal{Reason: fmt.Sprintf("every other voter is far behind (%s by %s): let them catch up first", to, entries(q.lag(to)))}
 	}

@@ -53,6 +53,7 @@ type fakeMember struct {
 	server   *grpc.Server
 
 	learner   bool
+	apart     bool // cut off from its peers
 	commit    uint64
 	applied   uint64
 	size, use int64
@@ -149,8 +150,12 @@ func (m *fakeMember) Status(context.Context, *pb.StatusRequest) (*pb.StatusRespo
 	for _, a := range f.alarms {
 		errs = append(errs, fmt.Sprintf("memberID:%d alarm:%s ", a.MemberID, a.Alarm))
 	}
+	lead := f.leader
+	if m.apart {
+		lead, errs = 0, append(errs, "etcdserver: no leader")
+	}
 	return &pb.StatusResponse{
-		Header: m.header(), DbSizeQuota: f.quota, Version: m.version, Leader: f.leader, RaftTerm: f.term, RaftIndex: m.commit, RaftAppliedIndex: m.applied,
+		Header: m.header(), DbSizeQuota: f.quota, Version: m.version, Leader: lead, RaftTerm: f.term, RaftIndex: m.commit, RaftAppliedIndex: m.applied,
 		DbSize: m.size, DbSizeInUse: m.use, IsLearner: m.learner, Errors: errs,
 	}, nil
 }

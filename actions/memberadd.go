@@ -55,8 +55,8 @@ func planAddLearner(ctx context.Context, c *cluster.Cluster, t Target, input str
 	switch used := q.usedBy(urls, 0); {
 	case len(learners) >= maxLearners:
 		return refuse("%s is a learner already: etcd takes one at a time; promote it when it has caught up, or remove it, first", names(learners))
-	case len(q.unreachable()) > 0:
-		return refuse("%s cannot be reached: a cluster that is not well is not made larger; bring it back, or remove it, first", names(q.unreachable()))
+	case q.absent() != "":
+		return refuse("%s: a cluster that is not well is not made larger; bring it back, or remove it, first", q.absent())
 	case q.leader() == nil:
 		return refuse("no member leads now, so nothing can be proposed: let an election finish first")
 	case used != nil:

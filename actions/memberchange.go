@@ -41,10 +41,12 @@ func planPromote(ctx context.Context, c *cluster.Cluster, t Target) (*quorum, *m
 		return refuse("%s does not answer (%v): with a vote it would count for the quorum and could not do its part", m, m.err)
 	case lead == nil:
 		return refuse("no member leads now, so nothing can be proposed: let an election finish first")
+	case q.apart(m):
+		return refuse("%s has no contact with the leader: with a vote it would count for the quorum and could not do its part", m)
 	case q.lag(m) > maxLag:
 		return refuse("%s is still %s behind: with a vote it would count for the quorum and could not do its part; let it catch up", m, entries(q.lag(m)))
 	case len(q.voting(true))+1 < majority(len(q.voting(false))+1):
-		return refuse("with one voter more, %d of %d are needed, and only %d answer", majority(len(q.voting(false))+1), len(q.voting(false))+1, len(q.voting(true))+1)
+		return refuse("with one voter more, %d of %d are needed, and only %d are well", majority(len(q.voting(false))+1), len(q.voting(false))+1, len(q.voting(true))+1)
 	}
 	return q, m, nil
 }
@@ -127,7 +129,7 @@ func planRemove(ctx context.Context, c *cluster.Cluster, t Target, override stri
 	case p.voters == 0:
 		return p, &Refusal{Reason: fmt.Sprintf("%s is the only member with a vote: without it there is no cluster", m)}
 	case q.sender(m.id) == nil:
-		return p, &Refusal{Reason: fmt.Sprintf("no other voter than %s answers: there is nobody to ask who stays", m)}
+		return p, &Refusal{Reason: fmt.Sprintf("no other voter than %s is well: there is nobody to ask who stays", m)}
 	}
 	// Of those that answer, who is far behind or whose alarm says that its data are not to be trusted is no support for a quorum.
 	for _, o := range without(q.voting(true), m.id) {
@@ -154,7 +156,7 @@ func previewRemove(ctx context.Context, c *cluster.Cluster, t Target, _ string) 
 		return []string{fmt.Sprintf("%s, %s, a learner, will no longer be a member. The quorum stays as it is.", where(c), p.m)}, err
 	}
 	lines := []string{
-		fmt.Sprintf("%s, %s will no longer be a member. Of the %d voters that stay, %d are a quorum, and %d answer: %s.",
+		fmt.Sprintf("%s, %s will no longer be a member. Of the %d voters that stay, %d are a quorum, and %d are well: %s.",
 			where(c), p.m, p.voters, majority(p.voters), p.well, mayFail(p.well-majority(p.voters))),
 		"Its process ends by itself, and it cannot come back: to add that host again, its data folder has to be wiped first.",
 	}
@@ -267,11 +269,11 @@ func previewUpdatePeers(ctx context.Context, c *cluster.Cluster, t Target, input
 		"The other members reach it there at once. It has to listen there (--listen-peer-urls, with a certificate that names the host): a wrong URL cuts it off, until it is corrected here.",
 	}
 	if !m.learner && m.status != nil {
-		up, voters := len(q.voting(true)), len(q.voting(false))
+		up, voters := len(without(q.voting(true), m.id)), len(q.voting(false))
 		switch {
 		case voters == 1:
-		case up-1 < majority(voters):
-			lines = append(lines, fmt.Sprintf("If it is cut off, the quorum is lost: %d of %d voters would answer, and %d are needed.", up-1, voters, majority(voters)))
+		case up < majority(voters):
+			lines = append(lines, fmt.Sprintf("If it is cut off, the quorum is lost: %d of %d voters would be well, and %d are needed.", up, voters, majority(voters)))
 		}
 	}
 	if s := q.scheme(); s != "" && !strings.HasPrefix(urls[0], s+"://") {

@@ -45,6 +45,8 @@ func planTransfer(ctx context.Context, c *cluster.Cluster, t Target) (transfer, 
 		return transfer{}, &Refusal{Reason: fmt.Sprintf("%s does not answer (%v): leadership is not moved to a member that may be down", to, to.err)}
 	case lead.id == to.id:
 		return transfer{to: to}, nil
+	case q.apart(to):
+		return transfer{}, &Refusal{Reason: fmt.Sprintf("%s has no contact with the leader: writes would wait for it in vain; find out what keeps its peers from it first", to)}
 	case q.lag(to) > maxLag:
 		return transfer{}, &Refusal{Reason: fmt.Sprintf("%s is %d entries behind: it would have to catch up before it can lead, and writes would wait; let it catch up first", to, q.lag(to))}
 	case to.alarm("CORRUPT") != "":

@@ -49,8 +49,8 @@ func planNospace(ctx context.Context, c *cluster.Cluster, t Target) (recovery, e
 	if len(q.raised(pb.AlarmType_NOSPACE)) == 0 {
 		return p, &Refusal{Reason: "no member that answers reports NOSPACE: there is nothing to recover from. Compact (c) and defragment (F) do the same before it comes to that"}
 	}
-	if away := q.unreachable(); len(away) > 0 {
-		return p, &Refusal{Reason: fmt.Sprintf("%s cannot be reached: every member has to be defragmented; bring it back, or remove it, first", names(away))}
+	if absent := q.absent(); absent != "" {
+		return p, &Refusal{Reason: absent + ": every member has to be defragmented; bring it back, or remove it, first"}
 	}
 	if err := q.mayPause("one member after the other"); err != nil {
 		return p, err

@@ -31,9 +31,32 @@ func lookAt(ctx context.Context, c *cluster.Cluster, t Target) (*quorum, error) 
 // majority is how many of n voters are a quorum.
 func majority(n int) int { return n/2 + 1 }
 
-// voting are the members with a vote, or those of them that answer.
-func (q *quorum) voting(onlyReachable bool) []*member {
-	return slices.DeleteFunc(slices.Clone(q.members), func(m *member) bool { return m.learner || onlyReachable && m.status == nil })
+// voting are the members with a vote, or those of them that answer and are in contact with the leader.
+func (q *quorum) voting(onlyWell bool) []*member {
+	return slices.DeleteFunc(slices.Clone(q.members), func(m *member) bool { return m.learner || onlyWell && (m.status == nil || q.apart(m)) })
+}
+
+// apart reports whether a member answers us and yet does not follow the leader: it is cut off from its peers, and no support for the
+// quorum. As long as nothing is written it does not even lag. Without a leader there is none to be apart from.
+func (q *quorum) apart(m *member) bool {
+	lead := q.leader()
+	return lead != nil && m.status != nil && m.status.Leader != lead.id
+}
+
+// absent says which members are not there for the others, learners too; empty: all are.
+func (q *quorum) absent() string {
+	var parts []string
+	if away := q.unreachable(); len(away) > 0 {
+		parts = append(parts, names(away)+" cannot be reached")
+	}
+	if apart := slices.DeleteFunc(slices.Clone(q.members), func(m *member) bool { return !q.apart(m) }); len(apart) > 0 {
+		has := " has"
+		if len(apart) > 1 {
+			has = " have"
+		}
+		parts = append(parts, names(apart)+has+" no contact with the leader")
+	}
+	return strings.Join(parts, ", and ")
 }
 
 // without returns members but for one.
@@ -42,7 +65,7 @@ func without(ms []*member, id uint64) []*member {
 }
 
 // sender is the member to send a request to that concerns the cluster: the leader, unless it is the one that is not to be asked;
-// then the reachable voter that is least behind. nil: there is none.
+// then the voter in contact with it that is least behind. nil: there is none.
 func (q *quorum) sender(not uint64) *member {
 	if l := q.leader(); l != nil && l.id != not {
 		return l
@@ -50,7 +73,7 @@ func (q *quorum) sender(not uint64) *member {
 	return q.nearest(not)
 }
 
-// nearest is the reachable voter other than one that is the least behind; nil when there is none.
+// nearest is the voter other than one that is well and the least behind; nil when there is none.
 func (q *quorum) nearest(not uint64) *member {
 	ms := without(q.voting(true), not)
 	if len(ms) == 0 {

@@ -129,6 +129,8 @@ func previewSnapshot(ctx context.Context, c *cluster.Cluster, t Target, input st
 		lines = append(lines, "No reachable member leads: what this member has not heard of is not in its snapshot.")
 	case lead == p.m && len(p.q.followers()) > 0:
 		lines = append(lines, "It is the leader: a follower would do as well and has less to do.")
+	case p.q.apart(p.m):
+		lines = append(lines, "It has no contact with the leader: what was written since it lost it is not in its snapshot. Choose another member.")
 	case p.q.lag(p.m) > maxLag:
 		lines = append(lines, fmt.Sprintf("It is %s behind: what it has not applied is not in its snapshot.", entries(p.q.lag(p.m))))
 	}
@@ -269,12 +271,13 @@ func SnapshotMember(ctx context.Context, c *cluster.Cluster, want string) (Targe
 	if want != "" {
 		return Target{}, fmt.Errorf("no member %q answers; there are %s", want, strings.Join(all, ", "))
 	}
+	old := func(m *member) bool { return q.apart(m) || q.lag(m) > maxLag }
 	var best *member
 	for _, m := range append(q.followers(), q.members...) {
 		if m.learner || m.alarm("CORRUPT") != "" {
 			continue
 		}
-		if best == nil || q.lag(best) > maxLag && q.lag(m) < q.lag(best) {
+		if best == nil || old(best) && (!old(m) || q.lag(m) < q.lag(best)) {
 			best = m
 		}
 	}

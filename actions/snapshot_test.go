@@ -184,6 +184,8 @@ func TestSnapshotMember(t *testing.T) {
 	}{
 		"a follower":             {func(*fakeEtcd) {}, "", "etcd-2"},
 		"not the one far behind": {func(f *fakeEtcd) { f.members[0].commit = 90000; f.members[2].applied = 89990 }, "", "etcd-3"},
+		"not the one cut off":    {func(f *fakeEtcd) { f.members[1].apart = true }, "", "etcd-3"},
+		"the least bad":          {func(f *fakeEtcd) { f.members[1].apart, f.members[2].apart = true, true }, "", "etcd-1"},
 		"not a learner":          {func(f *fakeEtcd) { f.members[1].learner = true }, "", "etcd-3"},
 		"not a corrupt one":      {func(f *fakeEtcd) { f.members[1].errors = []string{"alarm:CORRUPT"} }, "", "etcd-3"},
 		"the leader, when alone": {func(f *fakeEtcd) { f.members[1].server.Stop(); f.members[2].server.Stop() }, "", "etcd-1"},

@@ -1,0 +1,41 @@
+package actions
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Who answers its clients and has lost its peers is not there for the others: an idle cluster does not show it as a lag.
+func TestBesideAMemberThatIsCutOff(t *testing.T) {
+	etcd := newFakeEtcd(t, 3)
+	etcd.nospace(1)
+	etcd.change(func() { etcd.members[2].apart = true })
+	r := newRig(t, servers{etcd: etcd})
+	for _, id := range []string{"etcd.defragment-all", "etcd.recover-nospace", "etcd.add-learner"} {
+		a := hurried(t, r, id)
+		if o := r.runAll(a, inputOf(a), etcd.clusterTarget())[0]; o.Status != Refused || !strings.Contains(o.Message, "etcd-3 (3) has no contact with the leader") {
+			t.Errorf("%s: %+v", id, o)
+		}
+	}
+	wantSent(t, etcd)
+	wantContains(t, r.preview("members.update-peers", "https://10.0.1.2:2380", etcd.target(2)), "the quorum is lost: 1 of 3 voters would be well")
+	wantContains(t, r.preview("members.remove", "", etcd.target(3)), "Of the 2 voters that stay, 2 are a quorum, and 2 are well")
+	wantContains(t, r.preview(IDSnapshot, filepath.Join(t.TempDir(), "s.db"), etcd.target(3)), "no contact with the leader", "Choose another member")
+}
+
+// A rolling defragmentation ends when a member loses its peers meanwhile.
+func TestDefragmentAllStopsWhenAMemberIsCutOff(t *testing.T) {
+	etcd := newFakeEtcd(t, 5)
+	etcd.onDefragment = func(context.Context) error {
+		etcd.change(func() { etcd.members[1].apart = true })
+		return nil
+	}
+	r := newRig(t, servers{etcd: etcd})
+	o := r.runAll(hurried(t, r, "etcd.defragment-all"), "", etcd.clusterTarget())[0]
+	if o.Status != Refused || !strings.Contains(o.Message, "1 of 6 steps are done") || !strings.Contains(o.Message, "etcd-2 (2) has no contact with the leader any more") {
+		t.Fatalf("outcome %+v", o)
+	}
+	wantSent(t, etcd, "etcd-2 /etcdserverpb.Maintenance/Defragment")
+}
