@@ -71,12 +71,12 @@ func (q *quorum) mayPause(name string) error {
 	if q.leader() == nil {
 		return refuse("no member leads now: let an election finish first")
 	}
+	if as := q.raised(pb.AlarmType_CORRUPT); len(as) > 0 {
+		return refuse("the alarm CORRUPT is raised about %s: find out about the corruption before anything is rewritten", q.whose(as[0]))
+	}
 	for _, o := range q.members {
 		if o.learner {
 			return refuse("%s is a learner that is still being brought up: defragmenting while a snapshot is sent or applied can stall it, and before etcd 3.5.23 and 3.6.5 corrupt the database", o)
-		}
-		if o.alarm("CORRUPT") != "" {
-			return refuse("%s reports %q: find out about the corruption before anything is rewritten", o, o.alarm("CORRUPT"))
 		}
 		if lag := q.lag(o); lag > maxLag {
 			return refuse("%s is %s behind, it may be applying a snapshot: defragmenting now could cost the quorum, and before etcd 3.5.23 and 3.6.5 corrupt the database", o, entries(lag))

@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -68,7 +69,10 @@ func TestEtcdRefusals(t *testing.T) {
 		{"to a member far behind", "members.move-leader", 3, func(f *fakeEtcd) { f.members[0].commit = 5000 }, "4900 entries behind"},
 		{"without a leader", "members.move-leader", 3, func(f *fakeEtcd) { f.leader = 0 }, "no reachable member leads"},
 		{"a leader that cannot be reached", "members.move-leader", 3, func(f *fakeEtcd) { f.members[0].server.Stop() }, "no reachable member leads"},
-		{"to a corrupt member", "members.move-leader", 3, func(f *fakeEtcd) { f.members[2].errors = []string{"memberID:3 alarm:CORRUPT "} }, "CORRUPT"},
+		{"to a corrupt member", "members.move-leader", 3, func(f *fakeEtcd) { f.alarms = corruption(3) }, "CORRUPT is raised about Member etcd-3 (3)"},
+		{"to a member that may be corrupt", "members.move-leader", 3, func(f *fakeEtcd) { f.alarms = corruption(0) }, "no member in particular"},
+		{"of a corrupt member", IDSnapshot, 3, func(f *fakeEtcd) { f.alarms = corruption(3) }, "choose another member"},
+		{"without the support of a corrupt one", "members.remove", 2, func(f *fakeEtcd) { f.alarms = corruption(3) }, "only 1 are well"},
 		{"to a member that is cut off", "members.move-leader", 3, func(f *fakeEtcd) { f.members[2].apart = true }, "no contact with the leader"},
 		{"beside a member that is cut off", "members.defragment", 3, func(f *fakeEtcd) { f.members[1].apart = true }, "etcd-2 (2) has no contact with the leader, so the quorum has no slack"},
 		{"the member is cut off", "members.defragment", 3, func(f *fakeEtcd) { f.members[2].apart = true }, "no contact with the leader"},
@@ -79,18 +83,22 @@ func TestEtcdRefusals(t *testing.T) {
 		{"a learner", "members.defragment", 3, func(f *fakeEtcd) { f.members[2].learner = true }, "does not serve Defragment"},
 		{"beside a learner", "members.defragment", 3, func(f *fakeEtcd) { f.members[1].learner = true }, "learner"},
 		{"beside a snapshot", "members.defragment", 3, func(f *fakeEtcd) { f.members[0].commit = 5000 }, "may be applying a snapshot"},
-		{"with corruption", "members.defragment", 3, func(f *fakeEtcd) { f.members[1].errors = []string{"memberID:2 alarm:CORRUPT "} }, "CORRUPT"},
+		{"with corruption", "members.defragment", 3, func(f *fakeEtcd) { f.alarms = corruption(2) }, "CORRUPT is raised about Member etcd-2 (2)"},
 		{"no leader", "members.defragment", 3, func(f *fakeEtcd) { f.leader = 0 }, "no member leads"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			etcd := newFakeEtcd(t, 3)
 			etcd.change(func() { tc.prepare(etcd) })
 			r := newRig(t, servers{etcd: etcd})
+			input := ""
+			if tc.id == IDSnapshot {
+				input = filepath.Join(t.TempDir(), "s.db")
+			}
 			var refusal *Refusal
-			if _, err := r.Preview(t.Context(), r.action(tc.id), etcd.target(tc.n), ""); !errors.As(err, &refusal) {
+			if _, err := r.Preview(t.Context(), r.action(tc.id), etcd.target(tc.n), input); !errors.As(err, &refusal) {
 				t.Fatalf("preview: %v, want a refusal", err)
 			}
-			o := r.act(tc.id, "", etcd.target(tc.n))
+			o := r.act(tc.id, input, etcd.target(tc.n))
 			if o.Status != Refused {
 				t.Fatalf("outcome %s: %s", o.Status, o.Message)
 			}

@@ -51,6 +51,15 @@ func (f *fakeEtcd) nospace(members ...uint64) {
 	}
 }
 
+// corruption are alarms about members, of which 0 is none in particular.
+func corruption(members ...uint64) []*pb.AlarmMember {
+	var out []*pb.AlarmMember
+	for _, id := range members {
+		out = append(out, &pb.AlarmMember{MemberID: id, Alarm: pb.AlarmType_CORRUPT})
+	}
+	return out
+}
+
 func (m *fakeMember) Alarm(_ context.Context, req *pb.AlarmRequest) (*pb.AlarmResponse, error) {
 	f := m.cluster
 	f.mu.Lock()

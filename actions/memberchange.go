@@ -133,7 +133,7 @@ func planRemove(ctx context.Context, c *cluster.Cluster, t Target, override stri
 	}
 	// Of those that answer, who is far behind or whose alarm says that its data are not to be trusted is no support for a quorum.
 	for _, o := range without(q.voting(true), m.id) {
-		if q.lag(o) > maxLag {
+		if q.lag(o) > maxLag || q.corrupt(o) {
 			p.well--
 		}
 	}

@@ -49,8 +49,10 @@ func planTransfer(ctx context.Context, c *cluster.Cluster, t Target) (transfer, 
 		return transfer{}, &Refusal{Reason: fmt.Sprintf("%s has no contact with the leader: writes would wait for it in vain; find out what keeps its peers from it first", to)}
 	case q.lag(to) > maxLag:
 		return transfer{}, &Refusal{Reason: fmt.Sprintf("%s is %d entries behind: it would have to catch up before it can lead, and writes would wait; let it catch up first", to, q.lag(to))}
-	case to.alarm("CORRUPT") != "":
-		return transfer{}, &Refusal{Reason: fmt.Sprintf("%s reports %q: a member whose data may be corrupt must not lead", to, to.alarm("CORRUPT"))}
+	case q.corrupt(to):
+		return transfer{}, &Refusal{Reason: fmt.Sprintf("the alarm CORRUPT is raised about %s: a member whose data may be corrupt must not lead", to)}
+	case q.has(alarm{0, pb.AlarmType_CORRUPT}):
+		return transfer{}, &Refusal{Reason: fmt.Sprintf("the alarm CORRUPT is raised about no member in particular, so it may be %s: a member whose data may be corrupt must not lead; compare them by their hashes (:consistency)", to)}
 	}
 	return transfer{from: lead, to: to, lag: q.lag(to)}, nil
 }

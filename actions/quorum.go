@@ -148,18 +148,9 @@ func (q *quorum) whose(a alarm) string {
 	return fmt.Sprintf("member %x, which is no longer there", a.member)
 }
 
-// alarm returns what a member's status says that contains word ("CORRUPT"), or "".
-func (m *member) alarm(word string) string {
-	if m.status == nil {
-		return ""
-	}
-	for _, e := range m.status.Errors {
-		if strings.Contains(strings.ToUpper(e), word) {
-			return strings.TrimSpace(e)
-		}
-	}
-	return ""
-}
+// corrupt reports whether an alarm is about a member's data. Each member's status has the alarms about all of them, so who reports one says
+// nothing of whom it is about.
+func (q *quorum) corrupt(m *member) bool { return q.has(alarm{m.id, pb.AlarmType_CORRUPT}) }
 
 // target identifies a member for a step.
 func (m *member) target() Target {

@@ -93,8 +93,8 @@ func planSnapshot(ctx context.Context, c *cluster.Cluster, t Target, input strin
 		return refuse("%s does not answer: %v", p.m, p.m.err)
 	case p.m.learner:
 		return refuse("%s is a learner: it may not have all of the data yet; choose a follower", p.m)
-	case p.m.alarm("CORRUPT") != "":
-		return refuse("%s reports %q: a snapshot of it would keep the corruption; choose another member", p.m, p.m.alarm("CORRUPT"))
+	case p.q.corrupt(p.m):
+		return refuse("the alarm CORRUPT is raised about %s: a snapshot of it would keep the corruption; choose another member", p.m)
 	}
 	if err := snapfile.CanCreate(p.file, p.force); err != nil {
 		return refuse("%v", err)
@@ -123,6 +123,10 @@ func previewSnapshot(ctx context.Context, c *cluster.Cluster, t Target, input st
 	}
 	if p.force {
 		lines = append(lines, "A file of that name is replaced, once the new one is whole.")
+	}
+	if as := p.q.raised(pb.AlarmType_CORRUPT); len(as) > 0 {
+		lines = append(lines, fmt.Sprintf("The alarm CORRUPT is raised about %s. Whether this member's data are right it does not say: compare the members by their hashes (:consistency) before you rely on the file.",
+			p.q.whose(as[0])))
 	}
 	switch lead := p.q.leader(); {
 	case lead == nil:
@@ -274,7 +278,7 @@ func SnapshotMember(ctx context.Context, c *cluster.Cluster, want string) (Targe
 	old := func(m *member) bool { return q.apart(m) || q.lag(m) > maxLag }
 	var best *member
 	for _, m := range append(q.followers(), q.members...) {
-		if m.learner || m.alarm("CORRUPT") != "" {
+		if m.learner || q.corrupt(m) {
 			continue
 		}
 		if best == nil || old(best) && (!old(m) || q.lag(m) < q.lag(best)) {
@@ -282,7 +286,7 @@ func SnapshotMember(ctx context.Context, c *cluster.Cluster, want string) (Targe
 		}
 	}
 	if best == nil {
-		return Target{}, fmt.Errorf("no member is fit to send a snapshot: %s are learners, or report corruption", strings.Join(all, ", "))
+		return Target{}, fmt.Errorf("no member is fit to send a snapshot: %s are learners, or have the alarm CORRUPT", strings.Join(all, ", "))
 	}
 	return best.snapshotTarget(), nil
 }

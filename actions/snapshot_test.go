@@ -182,18 +182,20 @@ func TestSnapshotMember(t *testing.T) {
 		want    string // asked for
 		name    string // chosen; empty: an error
 	}{
-		"a follower":             {func(*fakeEtcd) {}, "", "etcd-2"},
-		"not the one far behind": {func(f *fakeEtcd) { f.members[0].commit = 90000; f.members[2].applied = 89990 }, "", "etcd-3"},
-		"not the one cut off":    {func(f *fakeEtcd) { f.members[1].apart = true }, "", "etcd-3"},
-		"the least bad":          {func(f *fakeEtcd) { f.members[1].apart, f.members[2].apart = true, true }, "", "etcd-1"},
-		"not a learner":          {func(f *fakeEtcd) { f.members[1].learner = true }, "", "etcd-3"},
-		"not a corrupt one":      {func(f *fakeEtcd) { f.members[1].errors = []string{"alarm:CORRUPT"} }, "", "etcd-3"},
-		"the leader, when alone": {func(f *fakeEtcd) { f.members[1].server.Stop(); f.members[2].server.Stop() }, "", "etcd-1"},
-		"one without a quorum":   {func(f *fakeEtcd) { f.leader = 0; f.members[0].server.Stop(); f.members[1].server.Stop() }, "", "etcd-3"},
-		"the one asked for":      {func(*fakeEtcd) {}, "etcd-1", "etcd-1"},
-		"by its ID":              {func(*fakeEtcd) {}, "3", "etcd-3"},
-		"none of that name":      {func(*fakeEtcd) {}, "etcd-9", ""},
-		"only learners":          {func(f *fakeEtcd) { f.members[0].learner, f.members[1].learner, f.members[2].learner = true, true, true }, "", ""},
+		"a follower":               {func(*fakeEtcd) {}, "", "etcd-2"},
+		"not the one far behind":   {func(f *fakeEtcd) { f.members[0].commit = 90000; f.members[2].applied = 89990 }, "", "etcd-3"},
+		"not the one cut off":      {func(f *fakeEtcd) { f.members[1].apart = true }, "", "etcd-3"},
+		"the least bad":            {func(f *fakeEtcd) { f.members[1].apart, f.members[2].apart = true, true }, "", "etcd-1"},
+		"not a learner":            {func(f *fakeEtcd) { f.members[1].learner = true }, "", "etcd-3"},
+		"not a corrupt one":        {func(f *fakeEtcd) { f.alarms = corruption(2) }, "", "etcd-3"},
+		"one of those that differ": {func(f *fakeEtcd) { f.alarms = corruption(0) }, "", "etcd-2"}, // nobody knows which
+		"only a corrupt one":       {func(f *fakeEtcd) { f.alarms = corruption(1, 2, 3) }, "", ""},
+		"the leader, when alone":   {func(f *fakeEtcd) { f.members[1].server.Stop(); f.members[2].server.Stop() }, "", "etcd-1"},
+		"one without a quorum":     {func(f *fakeEtcd) { f.leader = 0; f.members[0].server.Stop(); f.members[1].server.Stop() }, "", "etcd-3"},
+		"the one asked for":        {func(*fakeEtcd) {}, "etcd-1", "etcd-1"},
+		"by its ID":                {func(*fakeEtcd) {}, "3", "etcd-3"},
+		"none of that name":        {func(*fakeEtcd) {}, "etcd-9", ""},
+		"only learners":            {func(f *fakeEtcd) { f.members[0].learner, f.members[1].learner, f.members[2].learner = true, true, true }, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			etcd := newFakeEtcd(t, 3)

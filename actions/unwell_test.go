@@ -39,3 +39,21 @@ func TestDefragmentAllStopsWhenAMemberIsCutOff(t *testing.T) {
 	}
 	wantSent(t, etcd, "etcd-2 /etcdserverpb.Maintenance/Defragment")
 }
+
+// An alarm is about one member, and every member reports it: those that it is not about are as good as before.
+func TestBesideACorruptMember(t *testing.T) {
+	etcd := newFakeEtcd(t, 3)
+	etcd.change(func() { etcd.alarms, etcd.snapshot = corruption(1), someSnapshot(t) })
+	r := newRig(t, servers{etcd: etcd})
+	file := filepath.Join(t.TempDir(), "s.db")
+	wantContains(t, r.preview(IDSnapshot, file, etcd.target(2)), "CORRUPT is raised about Member etcd-1 (1)", "compare the members by their hashes")
+	if o := r.act(IDSnapshot, file, etcd.target(2)); o.Status != Done {
+		t.Errorf("a snapshot of another member: %+v", o)
+	}
+	if o := r.act("members.move-leader", "", etcd.target(2)); o.Status != Done {
+		t.Errorf("the leadership away from it: %+v", o)
+	}
+	if o := r.act("members.remove", "", etcd.target(1)); o.Status != Done {
+		t.Errorf("its removal: %+v", o)
+	}
+}
