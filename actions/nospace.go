@@ -127,32 +127,21 @@ func compactAll(t Target, rev int64) Step {
 			if err := p.send(ctx); err != nil && !errors.Is(err, rpctypes.ErrCompacted) {
 				return "", err
 			}
-			const (
-				atMost = 2 * time.Minute
-				steady = 3 // looks in a row at which no member's data shrank
-			)
+			const atMost = 2 * time.Minute
 			ctx, cancel := context.WithTimeout(ctx, atMost)
 			defer cancel()
-			tick := time.NewTicker(tryEvery)
-			defer tick.Stop()
-			same, last := 0, int64(-1)
-			for same < steady {
-				select {
-				case <-ctx.Done():
-					return fmt.Sprintf("the history before revision %d is deleted; some member still cleans up", rev), nil
-				case <-tick.C:
+			done := untilSteady(ctx, tryEvery, func(ctx context.Context) (sum int64, ok bool) {
+				q, err := lookAt(ctx, c, t)
+				if err != nil || len(q.unreachable()) > 0 {
+					return 0, false
 				}
-				sum := int64(0)
-				if q, err := lookAt(ctx, c, t); err == nil {
-					for _, m := range q.members {
-						if m.status != nil {
-							sum += m.status.DbSizeInUse
-						}
-					}
+				for _, m := range q.members {
+					sum += m.status.DbSizeInUse
 				}
-				if same++; last < 0 || sum < last {
-					same, last = 0, sum
-				}
+				return sum, true
+			})
+			if !done {
+				return fmt.Sprintf("the history before revision %d is deleted; some member still cleans up", rev), nil
 			}
 			return fmt.Sprintf("the history before revision %d is deleted", rev), nil
 		},
@@ -160,6 +149,29 @@ func compactAll(t Target, rev int64) Step {
 			return settle(ctx, func(ctx context.Context) (Status, string, error) { return lookAtCompaction(ctx, c, t, rev) })
 		},
 	}
+}
+
+// untilSteady looks every so often until the data have not shrunk at three looks in a row; false: ctx has ended before. A look that did not
+// hear all members (not ok) says nothing: taken for a number, it would be smaller than all that follow.
+func untilSteady(ctx context.Context, every time.Duration, look func(context.Context) (sum int64, ok bool)) bool {
+	const steady = 3
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for same, last := 0, int64(-1); same < steady; {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+		sum, ok := look(ctx)
+		if !ok {
+			continue
+		}
+		if same++; last < 0 || sum < last {
+			same, last = 0, sum
+		}
+	}
+	return true
 }
 
 func writeCheck(t Target, key string) Step {

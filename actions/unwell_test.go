@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Who answers its clients and has lost its peers is not there for the others: an idle cluster does not show it as a lag.
@@ -55,5 +56,23 @@ func TestBesideACorruptMember(t *testing.T) {
 	}
 	if o := r.act("members.remove", "", etcd.target(1)); o.Status != Done {
 		t.Errorf("its removal: %+v", o)
+	}
+}
+
+// A look that failed is no sign that nothing is left to clean up: members go on deleting after it.
+func TestSteadyOnlyByLooksThatHeardAll(t *testing.T) {
+	sums := []int64{40, -1, 30, 20, -1, 10, 5, 5, -1, 5, 5, 5} // -1: not all were heard
+	n := 0
+	done := untilSteady(t.Context(), time.Millisecond, func(context.Context) (int64, bool) {
+		s := sums[min(n, len(sums)-1)]
+		n++
+		return max(s, 0), s >= 0
+	})
+	if !done || n != 11 {
+		t.Errorf("%v after %d looks, want the third in a row that is as small as the smallest", done, n)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if untilSteady(ctx, time.Millisecond, func(context.Context) (int64, bool) { cancel(); return 0, false }) {
+		t.Error("steady, though no look heard all members")
 	}
 }
