@@ -68,6 +68,17 @@ func TestPutEditDeleteKey(t *testing.T) {
 	}
 }
 
+// A value that a server with a raised --max-request-bytes has taken is more than gRPC takes in an answer unasked.
+func TestLargeValue(t *testing.T) {
+	etcd := newFakeKeys(t, 1)
+	r := newRig(t, servers{etcd: etcd})
+	target := etcd.kv.set("/large", strings.Repeat("x", 5<<20), 0)
+	wantContains(t, r.preview("keys.edit", "new", target), "5 MiB now, 3 B then")
+	if o := r.act("keys.edit", "new", target); o.Status != Done {
+		t.Fatalf("edit: %s: %.300s", o.Status, o.Message)
+	}
+}
+
 // Whatever became of the key between the reading and the yes, nothing is overwritten.
 func TestKeyChangedMeanwhile(t *testing.T) {
 	for _, id := range []string{"keys.edit", "keys.delete"} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -125,6 +126,9 @@ func (e *Etcd) add(endpoint string, learned bool) error {
 
 var dialOptions = []grpc.DialOption{
 	grpc.WithUserAgent("fathom"),
+	// As clientv3 has it for its own calls: with gRPC's usual 4 MiB, what a server lets through (--max-request-bytes, a lease with very
+	// many keys) could be seen and not be written. The server bounds it.
+	grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
 	// A member that comes back is to be seen within seconds, not after gRPC's usual two minutes.
 	grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
