@@ -17,6 +17,7 @@ const (
 	writeTimeout = 15 * time.Second       // of Do, unless the action says otherwise
 	readTimeout  = 3 * time.Second        // of one read for a preview, a precondition or a verification
 	verifyFor    = 5 * time.Second        // of all of Verify
+	verifyAtEnd  = 500 * time.Millisecond // of all of Verify when fathom is ending
 	verifyEvery  = 500 * time.Millisecond // between two reads of it
 )
 

@@ -292,7 +292,11 @@ func (r *Runner) perform(ctx context.Context, a Action, req Request) (Status, st
 	if !v.ambiguous {
 		return v.status, v.message
 	}
-	verifyCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.verifyFor)
+	patience := r.verifyFor
+	if ctx.Err() != nil { // somebody waits for fathom to end
+		patience = min(patience, verifyAtEnd)
+	}
+	verifyCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	lost := fmt.Sprintf("there was no clear answer (%v) and nothing was repeated", err)
 	found, text, err := a.Verify(verifyCtx, r.cluster, req)

@@ -114,7 +114,7 @@ func (c *Catalog) Confirm(a ActMsg) Confirmation {
 			if stopped.Load() { // before there was anything to stop
 				conf.Stop()
 			}
-			return c.env.Runner.Run(c.env.Group.Context(), conf, nil)
+			return c.run(conf)
 		},
 		Progress: func() actions.Progress {
 			if conf := running.Load(); conf != nil {
@@ -134,6 +134,23 @@ func (c *Catalog) Confirm(a ActMsg) Confirmation {
 		c.env.confirmText(&conf, a.draft, a.Input != nil)
 	}
 	return conf
+}
+
+// run performs what was confirmed. The group waits for it to end, so that what was sent is looked at again and journalled also when fathom ends, or
+// goes to another cluster, meanwhile.
+func (c *Catalog) run(conf *actions.Confirmation) []actions.Outcome {
+	one := func(s actions.Status, message string) []actions.Outcome {
+		return []actions.Outcome{{Action: conf.Action().ID, Target: conf.Targets()[0], Status: s, Message: message}}
+	}
+	done := make(chan []actions.Outcome, 1)
+	if !c.env.Group.Go("an action", func(ctx context.Context) {
+		outs := one(actions.Unknown, "fathom failed while this was done: its journal has the intent")
+		defer func() { done <- outs }()
+		outs = c.env.Runner.Run(ctx, conf, nil)
+	}) {
+		return one(actions.Failed, "fathom is ending: nothing was sent")
+	}
+	return <-done
 }
 
 // nameToType is the name that is typed for a critical action. Of a key it is the last part, the name of the object: the whole of it stands above.
