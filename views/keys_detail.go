@@ -23,7 +23,7 @@ func (e *Env) keyDetail(ctx context.Context, a actions.Action, t actions.Target,
 	keys := etcd.NewKeys(e.Cluster.Etcd())
 	var before, after []byte
 	if in != keymap.KeysPut {
-		kv, err := keys.Get(ctx, t.Name)
+		kv, err := keys.GetCurrent(ctx, t.Name)
 		if err != nil || fmt.Sprint(kv.ModRevision) != t.ResourceVersion {
 			return nil
 		}

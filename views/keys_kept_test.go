@@ -16,9 +16,14 @@ import (
 
 // writer is an environment that can write keys, with an editor.
 func writer(t *testing.T, s *testetcd.Server) (*Env, *typist) {
-	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	s.Lead()
-	env := keyEnv(t, false, false, s)
+	return writerAt(t, s.URL)
+}
+
+// writerAt is a writer of the members at these URLs.
+func writerAt(t *testing.T, urls ...string) (*Env, *typist) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	env := keyEnvOf(t, false, false, urls...)
 	env.Runner = actions.NewRunner(env.Cluster, journal.New(filepath.Join(t.TempDir(), "journal")), "test")
 	y := &typist{t: t}
 	env.Edit = y.edit

@@ -23,8 +23,13 @@ import (
 // keyEnv is an environment with an etcd of the test's own.
 func keyEnv(t *testing.T, ascii, readOnly bool, s *testetcd.Server) *Env {
 	t.Helper()
+	return keyEnvOf(t, ascii, readOnly, s.URL)
+}
+
+func keyEnvOf(t *testing.T, ascii, readOnly bool, urls ...string) *Env {
+	t.Helper()
 	c, err := cluster.Open(cluster.Options{ReadOnly: readOnly,
-		Etcd: cluster.EtcdOptions{Endpoints: []string{s.URL}, Env: func(string) string { return "" }}})
+		Etcd: cluster.EtcdOptions{Endpoints: urls, Env: func(string) string { return "" }}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func (e *Env) writeKey(in keymap.Intent, keys *etcd.Keys, key, base, reveal stri
 		}
 	case keymap.KeysDelete:
 		return e.job("reading a key", func(ctx context.Context) tea.Msg {
-			kv, err := e.getKey(ctx, keys, key)
+			kv, err := e.currentKey(ctx, keys, key)
 			if err != nil {
 				return bad(err)
 			}
@@ -97,6 +97,13 @@ func (e *Env) getKey(ctx context.Context, keys *etcd.Keys, key string) (etcd.KV,
 	return keys.Get(ctx, key)
 }
 
+// currentKey is getKey for who is about to write: what is stored now, not what one member has.
+func (e *Env) currentKey(ctx context.Context, keys *etcd.Keys, key string) (etcd.KV, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return keys.GetCurrent(ctx, key)
+}
+
 // caughtUp says that the member which is read from has what was written.
 type caughtUp struct{}
 
@@ -124,7 +131,7 @@ func (e *Env) editKey(ctx context.Context, a actions.Action, keys *etcd.Keys, ke
 	if kept != nil {
 		still = "; your text is kept"
 	}
-	kv, err := e.getKey(ctx, keys, key)
+	kv, err := e.currentKey(ctx, keys, key)
 	switch {
 	case errors.Is(err, etcd.ErrNoKey) && kept != nil:
 		return bad(fmt.Errorf("%w; your text is kept: a with its name makes the key with it", err))

@@ -10,6 +10,7 @@ import (
 
 	"fathom/internal/testetcd"
 	"fathom/keymap"
+	"fathom/watchers/etcd"
 )
 
 // typist is an editor: each time it is opened it does the next thing to the file's text.
@@ -142,6 +143,30 @@ func TestEditAMaskedKey(t *testing.T) {
 		t.Errorf("revealed: %+v", m)
 	}
 	y.gone()
+}
+
+// What is edited, deleted and compared is what is stored now, though the member that the pane reads from is cut off from its peers and has something
+// older: otherwise every write is a conflict, and reading again changes nothing.
+func TestWritesBeginWithWhatIsStoredNow(t *testing.T) {
+	apart, well := testetcd.Start(t), testetcd.Start(t)
+	apart.Set("/k", "old")
+	well.Set("/k", "old")
+	well.Set("/k", "new")
+	well.Lead()
+	env, _ := writerAt(t, apart.URL, well.URL)
+	for _, in := range []keymap.Intent{keymap.KeysEdit, keymap.KeysDelete} {
+		m, ok := env.writeKey(in, etcd.NewKeys(env.Cluster.Etcd()), "/k", "", "")().(ActMsg)
+		if !ok || m.Targets[0].ResourceVersion != "3" {
+			t.Fatalf("%s: %+v", in, m)
+		}
+		if v := m.Targets[0].Detail["value"]; in == keymap.KeysEdit && v != "new" {
+			t.Errorf("the line begins with %q", v)
+		}
+		prepared := asks(t, env, m).Prepare("newer")
+		if prepared.Denied != "" || len(prepared.Detail) == 0 {
+			t.Errorf("%s: %+v, want the difference", in, prepared)
+		}
+	}
 }
 
 // In read-only mode the keys that write say so: no editor starts, nothing is asked.

@@ -16,11 +16,12 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"fathom/cluster"
+	"fathom/internal/run"
 )
 
-// Keys reads the key space of an etcd cluster. All its reads are serializable: they are answered by one member from its own store,
-// also when there is no leader, and may be older than what the leader has; every answer says which member gave it and at what
-// revision. It is safe for concurrent use.
+// Keys reads the key space of an etcd cluster. All its reads but [Keys.GetCurrent] are serializable: they are answered by one member from
+// its own store, also when there is no leader, and may be older than what the leader has; every answer says which member gave it and at
+// what revision. It is safe for concurrent use.
 type Keys struct {
 	etcd *cluster.Etcd
 	// good is the endpoint that answered last; it is asked first.
@@ -110,6 +111,51 @@ func (k *Keys) Get(ctx context.Context, key string) (KV, error) {
 	if err != nil {
 		return KV{Source: src}, fmt.Errorf("reading key %q: %w", key, err)
 	}
+	return k.single(ctx, key, r, src)
+}
+
+// GetCurrent is [Keys.Get] with a quorum behind the answer: what a write is based on. A member that is cut off from its peers answers a
+// serializable read for ever with what it had, and a write that is based on that is refused for ever. All members are asked at once, and the
+// first that can say is asked first from then on. When none can, in time, it is Get: nothing can be written then, and whoever writes is told so.
+func (k *Keys) GetCurrent(ctx context.Context, key string) (KV, error) {
+	r, src, ok := k.current(ctx, key)
+	if !ok {
+		return k.Get(ctx, key)
+	}
+	return k.single(ctx, key, r, src)
+}
+
+func (k *Keys) current(ctx context.Context, key string) (*pb.RangeResponse, Source, bool) {
+	members := k.order()
+	type answer struct {
+		from *cluster.Member
+		r    *pb.RangeResponse
+	}
+	answers := make(chan answer, len(members))
+	ctx, cancel := context.WithTimeout(ctx, k.attempt)
+	defer cancel()
+	g := run.NewGroup(ctx, nil)
+	defer g.Stop()
+	for _, m := range members {
+		g.Go("etcd: read a key with a quorum", func(ctx context.Context) {
+			a := answer{from: m}
+			defer func() { answers <- a }()
+			if r, err := pb.NewKVClient(m.Client().ActiveConnection()).Range(ctx, &pb.RangeRequest{Key: []byte(key)}); err == nil {
+				a.r = r
+			}
+		})
+	}
+	for range members {
+		if a := <-answers; a.r != nil {
+			k.good.Store(&a.from.Endpoint)
+			return a.r, Source{Member: a.from.Endpoint, Revision: a.r.GetHeader().GetRevision()}, true
+		}
+	}
+	return nil, Source{}, false
+}
+
+// single is the answer of a read of one key.
+func (k *Keys) single(ctx context.Context, key string, r *pb.RangeResponse, src Source) (KV, error) {
 	if len(r.Kvs) == 0 {
 		return KV{Source: src}, fmt.Errorf("reading key %q from %s at revision %d: %w", key, src.Member, src.Revision, ErrNoKey)
 	}

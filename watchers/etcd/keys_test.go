@@ -126,6 +126,35 @@ func TestPageCountGet(t *testing.T) {
 	}
 }
 
+// A member without its peers goes on answering with what it had: what is to be written is not read from it.
+func TestCurrentIsNotWhatACutOffMemberHas(t *testing.T) {
+	apart, well := testetcd.Start(t), testetcd.Start(t)
+	apart.Set("/k", "old")
+	well.Set("/k", "old")
+	well.Set("/k", "new")
+	k := NewKeys(openEtcd(t, apart, well))
+	if kv, err := k.Get(t.Context(), "/k"); err != nil || string(kv.Value) != "old" {
+		t.Fatalf("a serializable read: %+v, %v", kv, err)
+	}
+	if kv, err := k.GetCurrent(t.Context(), "/k"); err != nil || string(kv.Value) != "old" {
+		t.Errorf("without a quorum: %+v, %v; want what there is", kv, err)
+	}
+	well.Lead()
+	if kv, err := k.GetCurrent(t.Context(), "/k"); err != nil || string(kv.Value) != "new" || kv.Member != well.URL {
+		t.Errorf("with a quorum: %+v, %v", kv, err)
+	}
+	if kv, err := k.Get(t.Context(), "/k"); err != nil || kv.Member != well.URL {
+		t.Errorf("after it: %+v, %v; want the member that has the quorum", kv, err)
+	}
+	well.Delete("/k")
+	if _, err := k.GetCurrent(t.Context(), "/k"); !errors.Is(err, ErrNoKey) {
+		t.Errorf("deleted: %v", err)
+	}
+	if _, err := k.GetCurrent(t.Context(), ""); err == nil {
+		t.Error("a key without a name was read")
+	}
+}
+
 func TestAnotherMemberAnswers(t *testing.T) {
 	a, b := testetcd.Start(t), testetcd.Start(t)
 	a.Set("/k", "a")
