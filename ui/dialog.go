@@ -319,13 +319,16 @@ func (d *dialog) keyAsking(k tea.KeyPressMsg) tea.Cmd {
 
 func (d *dialog) keyReady(m *Model, k tea.KeyPressMsg, in keymap.Intent) tea.Cmd {
 	phrase := d.phrase()
+	typed := d.input.Value()
+	// A name may hold what no key types, such as a tab: what is shown of it will do.
+	given := typed == phrase || typed == safe.String(phrase).String()
 	if phrase != "" && k.String() != "enter" {
 		d.err = ""
 		d.input, _ = d.input.Update(k)
 		return nil
 	}
 	switch {
-	case phrase != "" && d.input.Value() != phrase:
+	case phrase != "" && !given:
 		d.err = fmt.Sprintf("type %s to go on, or Esc", phrase)
 	case phrase != "" && d.prepared.Denied != "":
 		return d.run(m, phrase)

@@ -197,23 +197,25 @@ func took(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// wrap breaks untrusted text at spaces into rows of at most width cells.
+// wrap breaks untrusted text at blanks and line ends into rows of at most width cells. Nothing else of it is left out: there may be two blanks in a
+// name, or a tab.
 func wrap(s string, width int, st theme.Style) []line {
 	var ls []line
-	cur := ""
-	for _, w := range strings.Fields(s) {
+	cur, begun := "", false
+	s = safe.String(strings.ReplaceAll(strings.TrimSpace(s), "\n", " ")).String()
+	for w := range strings.SplitSeq(s, " ") {
 		for safe.String(w).Width() > width && width > 0 { // a word that is longer than a row goes on in the next
-			if cur != "" {
+			if begun {
 				ls = append(ls, line{text: safe.String(cur), style: st})
-				cur = ""
+				begun = false
 			}
 			n := cells(w, width)
 			ls = append(ls, line{text: safe.String(w[:n]), style: st})
 			w = w[n:]
 		}
 		switch {
-		case cur == "":
-			cur = w
+		case !begun:
+			cur, begun = w, true
 		case safe.String(cur+" "+w).Width() > width:
 			ls = append(ls, line{text: safe.String(cur), style: st})
 			cur = w

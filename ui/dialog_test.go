@@ -132,6 +132,29 @@ func TestDialogShowsLongNames(t *testing.T) {
 	}
 }
 
+// A name that holds what no key types can be typed as it is shown, and what is said of it leaves nothing of it out.
+func TestDialogOddNames(t *testing.T) {
+	for name, typed := range map[string]string{"a\tb": "a␉b", "a  b": "a  b", "\xff": `\x{ff}`, "日本": "日本"} {
+		s := newScreen(t, 80, 24, theme.Options{})
+		s.w.preview = []string{fmt.Sprintf("Key %s will be deleted.", name)}
+		a := actions.Action{ID: "keys.delete", Title: "Delete key", Risk: actions.Critical}
+		s.send(views.ActMsg{Action: a, Targets: []actions.Target{{Kind: "Key", Name: name, UID: "web"}}})
+		s.wait(time.Second)
+		s.mustShow(t, "│ Key "+typed, "Key "+typed+" will be deleted.", "Type "+typed+" to go on")
+		s.typed("a b")
+		s.press("enter")
+		if len(s.w.ran) != 0 {
+			t.Errorf("%q: another name was taken", name)
+		}
+		s.press("ctrl+u")
+		s.typed(typed)
+		s.press("enter")
+		if want := "keys.delete " + name + " "; len(s.w.ran) != 1 || s.w.ran[0] != want {
+			t.Errorf("ran %q, want %q", s.w.ran, want)
+		}
+	}
+}
+
 // asked opens a dialog that asks for a line, which begins with value.
 func asked(s *screen, value string) *dialog {
 	a := actions.Action{ID: "keys.edit", Title: "Write key", Risk: actions.Destructive, Input: &actions.Input{Prompt: "New value",
