@@ -34,7 +34,8 @@ type logs struct {
 	ring       *text.Ring
 	view       *text.LogView
 	state      watchers.State
-	dropped    uint64
+	dropped    uint64 // lines that the stream had no room for
+	before     uint64 // lines that the ring had dropped when the stream began
 	styles     map[string]theme.Style
 	since      string // the time range, for the title
 }
@@ -62,11 +63,17 @@ func newLogs(env *Env, r Ref) (Pane, error) {
 // Open implements Pane.
 func (p *logs) Open() {
 	if p.stream == nil {
-		p.ring.Clear() // a stream begins with the tail again
+		p.empty()
 		p.stream = p.env.Hub.OpenLogs(p.opts)
 		p.state = watchers.State{Phase: watchers.Connecting}
 		p.view.SetPrefix(len(p.opts.Containers) != 1)
 	}
+}
+
+// empty makes room for a stream, which begins with the tail again: nothing of it is dropped yet.
+func (p *logs) empty() {
+	p.ring.Clear()
+	p.dropped, p.before = 0, p.ring.Dropped()
 }
 
 // Close implements Pane.
@@ -145,7 +152,7 @@ func (p *logs) Title() Title {
 	if !p.filter.IsEmpty() {
 		count = fmt.Sprintf("%d of %d lines", match, total)
 	}
-	if d := p.dropped + p.ring.Dropped(); d > 0 {
+	if d := p.dropped + p.ring.Dropped() - p.before; d > 0 {
 		count += fmt.Sprintf(", %d older dropped", d)
 	}
 	if !p.view.Following() {
@@ -184,7 +191,7 @@ func (p *logs) SetFilter(expr string) error {
 		return nil
 	}
 	p.view.SetFilter(func(l *text.Line) bool { return f.Match(l.String(), watchers.Labels("")) })
-	find, err := finder(strings.TrimPrefix(expr, "!"))
+	find, err := finder(f.String()) // as it filters: without the blanks around it
 	if err != nil || f.not || f.fuzzy != "" {
 		find = nil
 	}
