@@ -28,7 +28,11 @@ func consistencyColumns(g *theme.Glyphs) []Column {
 			if r.live == nil {
 				return "-", theme.Dim
 			}
-			return f(r.live)
+			text, style := f(r.live)
+			if !r.live.Watching && style != theme.Bad {
+				style = theme.Dim // it is what was seen before the watch ended
+			}
+			return text, style
 		}))
 	}
 	latency := func(d time.Duration, known bool) (string, theme.Style) {

@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/exp/golden"
 
+	"fathom/theme"
 	"fathom/ui/draw"
 	"fathom/watchers/etcd"
 	"fathom/watchers/etcd/check"
@@ -62,6 +63,23 @@ func hashFixture(verdict check.Verdict, text string, each ...check.Verdict) *che
 		h.Members = append(h.Members, mh)
 	}
 	return h
+}
+
+// What a watch told before it ended is not shown as if it were so now.
+func TestEndedWatchIsDimmed(t *testing.T) {
+	p := consistencyPane(t, false, nil, liveFixture())
+	for _, c := range p.cols {
+		switch c.Title {
+		case "EVENTS", "FROM WRITE", "LATE", "PROGRESS":
+		default:
+			continue
+		}
+		for i, want := range []theme.Style{theme.Default, theme.Default, theme.Dim} {
+			if text, style := c.Cell(p.members[i], pictureNow); style != want {
+				t.Errorf("%s of %s is %q in style %v, want %v", c.Title, p.members[i].GetName(), text, style, want)
+			}
+		}
+	}
 }
 
 func TestGoldenConsistency(t *testing.T) {
