@@ -274,6 +274,9 @@ func (s *LogStream) follow(ctx context.Context, container string) {
 				s.setState(container, State{Phase: Stale, Since: lost, Why: "the log stream ended; opening it again"})
 			}
 		}
+		if n, ok := apierrors.SuggestsClientDelay(err); ok { // client-go would wait by itself, and nobody would know
+			wait = max(wait, min(time.Duration(n)*time.Second, throttleCap))
+		}
 		if !pause(ctx, wait) {
 			return
 		}
@@ -323,7 +326,7 @@ func (s *LogStream) over(ctx context.Context, container string) (string, bool) {
 func (s *LogStream) stream(ctx context.Context, container string, pos *logPosition) error {
 	again := pos.opened
 	pos.since = time.Time{}
-	body, err := s.kube.CoreV1().Pods(s.opt.Namespace).GetLogs(s.opt.Pod, s.request(container, pos)).Stream(ctx)
+	body, err := s.kube.CoreV1().Pods(s.opt.Namespace).GetLogs(s.opt.Pod, s.request(container, pos)).MaxRetries(0).Stream(ctx)
 	if err != nil {
 		return err
 	}

@@ -174,3 +174,28 @@ func TestLogsGoOnAfterADenialInPassing(t *testing.T) {
 		t.Errorf("lines %q", texts(lines))
 	}
 }
+
+// A server that throttles the log is said to, and asked again when it has asked to be.
+func TestThrottledLogsAreSaid(t *testing.T) {
+	a, opens := newAPI(t), &atomic.Int32{}
+	logPod(a, logEnds)
+	var refused atomic.Int64 // when, since epoch
+	a.handle(podPath+"/log", func(w http.ResponseWriter, _ *http.Request) {
+		if opens.Add(1) == 1 {
+			refused.Store(int64(time.Since(epoch)))
+			w.Header().Set("Retry-After", "2")
+			http.Error(w, "Too many requests, please try again later.", 429) // as API priority and fairness does
+			return
+		}
+		if since := time.Since(epoch) - time.Duration(refused.Load()); since < 2*time.Second {
+			t.Errorf("asked again after %v", since)
+		}
+		fmt.Fprint(w, "2026-01-02T03:04:05Z one\n")
+	})
+	s := a.hub(Options{}).OpenLogs(LogOptions{Namespace: "shop", Pod: "web", Containers: []string{"app"}})
+	defer s.Close()
+	within(t, func() string { return fmt.Sprintf("said; %+v", s.State()) }, func() bool { return strings.HasPrefix(s.State().Why, "429") })
+	if lines, _ := collect(t, s, 0); texts(lines) != "one" {
+		t.Errorf("lines %q", texts(lines))
+	}
+}
