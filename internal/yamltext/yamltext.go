@@ -5,6 +5,7 @@ package yamltext
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/util/json"
@@ -29,8 +30,28 @@ func FromJSON(data []byte) ([]byte, error) {
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
 	enc.CompactSeqIndent()
-	if err := enc.Encode(v); err != nil {
+	if err := enc.Encode(quoted(v)); err != nil {
 		return nil, fmt.Errorf("writing as YAML: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// quoted has strings of several lines written in quotes where the encoder would write a block that no parser takes, or that reads as
+// something else: one whose first text is a tab, or that has line breaks other than LF. It changes v.
+func quoted(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			v[k] = quoted(e)
+		}
+	case []any:
+		for i, e := range v {
+			v[i] = quoted(e)
+		}
+	case string:
+		if strings.Contains(v, "\n") && (strings.HasPrefix(strings.TrimLeft(v, " \n"), "\t") || strings.ContainsAny(v, "\u0085\u2028\u2029\ufeff")) {
+			return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v, Style: yaml.DoubleQuotedStyle}
+		}
+	}
+	return v
 }

@@ -61,3 +61,29 @@ func TestControlCharactersAreEscaped(t *testing.T) {
 		t.Errorf("the text is not visible: %q", out)
 	}
 }
+
+// What is written is what is read back, by the parser that takes over what was edited: also text that begins with a tab, which the encoder
+// would write as a block that no parser takes.
+func TestReadsBackAsItWas(t *testing.T) {
+	for _, s := range []string{
+		"\tindented\n\tlines\n", "\n\tall:\n\t\tgo build\n", "\t\n", "a\u0085b\nc", "a\u2028b\n", "\ufeffa\nb", " lead\n\tand tab\n", "\nempty line first\n", "plain\n\ttab later\n",
+	} {
+		in := map[string]any{"data": map[string]any{"k": s}, "list": []any{s, []any{s}}}
+		want := map[string]any{"data": map[string]any{"k": s}, "list": []any{s, []any{s}}}
+		out, err := Marshal(in)
+		if err != nil {
+			t.Fatalf("%q: %v", s, err)
+		}
+		var got map[string]any
+		if err := yaml.Unmarshal(out, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q reads back as %q, %v:\n%s", s, got, err, out)
+		}
+		if !reflect.DeepEqual(in, want) {
+			t.Errorf("%q: what was written has changed", s)
+		}
+	}
+	out, err := Marshal(map[string]any{"k": "a\n\tb\n"})
+	if err != nil || string(out) != "k: |\n  a\n  \tb\n" {
+		t.Errorf("a block that can be one is none: %q, %v", out, err)
+	}
+}
