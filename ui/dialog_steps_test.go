@@ -10,6 +10,7 @@ import (
 	"github.com/charmbracelet/x/exp/golden"
 
 	"fathom/actions"
+	"fathom/internal/safe"
 	"fathom/theme"
 	"fathom/views"
 )
@@ -189,4 +190,11 @@ func TestLongPreview(t *testing.T) {
 	s.mustNotShow(t, "Sentence number 39.")
 	s.press("pgdown", "pgdown", "pgdown")
 	s.mustShow(t, "Sentence number 39.", "[ Cancel ]")
+	// News that comes meanwhile does not cover what is asked.
+	long := strings.Repeat("what became of another action ", 8) + "and its end"
+	s.send(views.ToastMsg{Text: safe.String(long), Bad: true})
+	s.mustShow(t, "[ Cancel ]", "and its end")
+	s.wait(time.Minute)
+	s.mustShow(t, "[ Cancel ]")
+	s.mustNotShow(t, "and its end")
 }

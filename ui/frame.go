@@ -34,11 +34,13 @@ func (m *Model) drawFrame() {
 		}
 	}
 	m.drawFooter(a.Sub(draw.Rect{Y: m.h - 1, W: m.w, H: 1}))
-	if m.overlay != nil {
-		m.overlay.draw(m, a.Sub(body))
-	}
+	news := 0
 	if m.prompt == nil && !m.toast.until.IsZero() {
-		m.drawNews(a)
+		news = m.drawNews(a)
+	}
+	if m.overlay != nil { // above the news: what is asked, and the buttons, stay in sight
+		body.H -= max(0, news-1)
+		m.overlay.draw(m, a.Sub(body))
 	}
 }
 
@@ -169,7 +171,8 @@ func readSpans(age time.Duration) []draw.Span {
 }
 
 // drawNews draws the news in the lowest row, and over as many of those above as it needs to be whole, up to half of the screen.
-func (m *Model) drawNews(a draw.Area) {
+// It returns how many.
+func (m *Model) drawNews(a draw.Area) int {
 	style := theme.Info
 	glyph := m.o.Theme.Glyphs().Info
 	if m.toast.Bad {
@@ -183,6 +186,7 @@ func (m *Model) drawNews(a draw.Area) {
 	for y, l := range rows {
 		a.Text(2, y, style, l.text)
 	}
+	return len(rows)
 }
 
 // rows are the rows of the news on a screen of that width.
