@@ -53,8 +53,11 @@ func (in *input) fields(d Decoded, raw []byte, why error) Decoded {
 		d.Note = join(d.Note, fmt.Sprintf("This type is not known here, so its fields are shown by number (%v).", why))
 		return maskTokens(d, in.o.Reveal)
 	}
-	if in.secret || d.Kind == "Secret" {
+	switch {
+	case in.secret || d.Kind == "Secret":
 		return in.masked(d, "It cannot be decoded, so it is masked as a whole.", show)
+	case holdsSecret(string(raw)):
+		return in.masked(d, "It holds a Secret.", show)
 	}
 	return show()
 }

@@ -49,6 +49,22 @@ func hushStored(t testing.TB, kind string, obj runtime.Object) []byte {
 }
 
 // TestSecretsElsewhere: a Secret is masked wherever it is kept, not only under the key of Secrets; on request it is shown.
+// unknownType is an object whose type is not known here, with a text in its third field, and in an annotation.
+func unknownType(t *testing.T, text string, annotations ...string) []byte {
+	t.Helper()
+	meta := metav1.ObjectMeta{Name: "x", Annotations: map[string]string{}}
+	for _, a := range annotations {
+		meta.Annotations["backup.example/before"] = a
+	}
+	m, err := meta.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), m)
+	raw = protowire.AppendString(protowire.AppendTag(raw, 3, protowire.BytesType), text)
+	return envelope(t, "example.io/v1", "Bundle", raw)
+}
+
 func TestSecretsElsewhere(t *testing.T) {
 	secret := map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "a"}, "data": map[string]any{"p": hush64}}
 	annotated := func(k, v string) []byte {
@@ -63,6 +79,8 @@ func TestSecretsElsewhere(t *testing.T) {
 		"data as text":     hushJSON(t, map[string]any{"kind": "Secret", "data": hush}),
 		"data as a list":   hushJSON(t, map[string]any{"kind": "Secret", "stringData": []any{hush}}),
 		"white space":      append([]byte(" \n"), hushJSON(t, secret)...),
+		"unknown type":     unknownType(t, string(hushJSON(t, secret))),
+		"its annotation":   unknownType(t, "x", string(hushJSON(t, secret))),
 		"yaml":             []byte("kind: Secret\nstringData:\n  p: " + hush + "\n"),
 		"kapp's copy":      annotated("kapp.k14s.io/original", string(hushJSON(t, secret))),
 		"somebody's copy":  annotated("backup.example/before", `{"stringData":{"p":"`+hush+`"}}`),
