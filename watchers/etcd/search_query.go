@@ -24,7 +24,7 @@ type SearchQuery struct {
 	end   []byte // of the range
 	floor int    // bytes that all keys of the range share
 	where string // in words
-	text  string // in lower case
+	text  string // its ASCII letters in lower case
 	re    *regexp.Regexp
 }
 
@@ -68,7 +68,7 @@ func ParseSearch(expr string) (SearchQuery, error) {
 	case strings.HasPrefix(rest, "~"):
 		return SearchQuery{}, fmt.Errorf(`search %q: put a blank between "~" and the regular expression`, expr)
 	default:
-		q.text = strings.ToLower(rest)
+		q.text = lowerText(rest)
 	}
 	return q, nil
 }
@@ -157,14 +157,25 @@ func (q SearchQuery) Match(key []byte) bool {
 	return containsFold(key, q.text)
 }
 
-// containsFold is bytes.Contains ignoring the case of ASCII letters; sub is in lower case.
-func containsFold(s []byte, sub string) bool {
-	lower := func(c byte) byte {
-		if 'A' <= c && c <= 'Z' {
-			return c + 'a' - 'A'
-		}
-		return c
+// lower makes an ASCII letter a small one.
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
 	}
+	return c
+}
+
+// lowerText is for containsFold: what is no ASCII letter stays as it is, as it does in the keys.
+func lowerText(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		b[i] = lower(c)
+	}
+	return string(b)
+}
+
+// containsFold is bytes.Contains ignoring the case of ASCII letters; those of sub are small ones.
+func containsFold(s []byte, sub string) bool {
 	for i := 0; i+len(sub) <= len(s); i++ {
 		j := 0
 		for j < len(sub) && lower(s[i+j]) == sub[j] {

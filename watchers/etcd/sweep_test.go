@@ -146,6 +146,7 @@ func TestParseSearch(t *testing.T) {
 		{`"/a b/" c d`, "c d", "c", "/a b/", "/a b0"},
 		{`"\x00/".."\xff" ~ .`, "x", "", "\x00/", "\xff"},
 		{"a b", "xa bx", "ab", "", "\x00"},
+		{"ÉTÉ-1", "/x/ÉtÉ-1", "/x/été-1", "", "\x00"},
 	} {
 		q, err := ParseSearch(tt.expr)
 		if err != nil {
