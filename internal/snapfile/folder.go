@@ -46,13 +46,22 @@ func List(dir string) (files []File, others int, err error) {
 	if len(entries) > MaxFiles {
 		return nil, 0, fmt.Errorf("the backup folder %s holds more than %d files: name one that is for snapshots alone", dir, MaxFiles)
 	}
+	return lookAt(dir, entries)
+}
+
+// lookAt looks at the entries of a folder. When they go because the folder does, that is an error: an empty folder is another thing.
+func lookAt(dir string, entries []fs.DirEntry) (files []File, others int, err error) {
 	for _, e := range entries {
 		if e.IsDir() {
 			continue
 		}
 		f, ok := look(dir, e.Name())
 		if !ok {
-			others++
+			if _, err := os.Lstat(f.Path); !errors.Is(err, fs.ErrNotExist) {
+				others++
+			} else if _, err := os.Stat(dir); err != nil {
+				return nil, 0, fmt.Errorf("reading the backup folder: %w", err)
+			}
 			continue
 		}
 		files = append(files, f)

@@ -276,3 +276,22 @@ func TestName(t *testing.T) {
 		}
 	}
 }
+
+// A folder that goes while it is read is gone, and not empty; a file that goes is none of the others.
+func TestFolderThatGoesWhileItIsRead(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "backups")
+	must(t, os.Mkdir(dir, 0o700))
+	for _, name := range []string{"a.db", "b.db", "notes"} {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
+	}
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	must(t, os.Remove(filepath.Join(dir, "a.db")))
+	if files, others, err := lookAt(dir, entries); err != nil || len(files) != 1 || files[0].Name != "b.db" || others != 1 {
+		t.Errorf("%+v, %d others, %v", files, others, err)
+	}
+	must(t, os.Rename(dir, dir+"-away"))
+	if files, others, err := lookAt(dir, entries); err == nil {
+		t.Errorf("the folder is gone: %+v, %d others", files, others)
+	}
+}
