@@ -232,9 +232,12 @@ func (f *Folder) lookInside(ctx context.Context) {
 	}
 }
 
+// briefTimeout bounds the looking into files with one worker.
+var briefTimeout = time.Minute
+
 // brief asks a worker about files and returns how many it got through: at least one, also when it died of the first.
 func (f *Folder) brief(ctx context.Context, files []string) int {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, briefTimeout)
 	defer cancel()
 	note := func(path string, b *Brief, why string, seen bool) {
 		f.mu.Lock()
@@ -260,6 +263,9 @@ func (f *Folder) brief(ctx context.Context, files []string) int {
 			note(path, r.Brief, "", true)
 		case ok && r.Err != "": // an answer
 			note(path, nil, r.Err, true)
+		case ctx.Err() != nil: // we have ended the worker
+			note(path, nil, fmt.Sprintf("looking into it was given up after %s: the disk is slow, or hangs", briefTimeout), false)
+			return i + 1
 		case ok:
 			note(path, nil, damage.What, true)
 			return i + 1
