@@ -67,6 +67,9 @@ type MemberRow struct {
 	History []Sample
 }
 
+// Votes reports whether the member has a vote: it is no learner, and in the member list, where one is known.
+func (m *MemberRow) Votes() bool { return !m.IsLearner && !m.stranger }
+
 // HistoryLen bounds a member's history, in polls (seconds).
 const HistoryLen = 120
 

@@ -29,6 +29,7 @@ type member struct {
 
 	mu      sync.Mutex
 	leader  uint64
+	list    []*pb.Member                    // that it tells
 	notify  int64                           // before it answers a question for the progress it tells this revision by itself; 0: it does not
 	streams map[int]context.CancelCauseFunc // the watches that are open
 	opened  int
@@ -45,6 +46,7 @@ func startMember(t *testing.T) *member {
 		t.Fatal(err)
 	}
 	m := &member{url: "http://" + l.Addr().String(), leader: 0xa, streams: map[int]context.CancelCauseFunc{}}
+	m.list = []*pb.Member{{ID: 0xa, Name: "etcd-1", ClientURLs: []string{m.url}}}
 	g := grpc.NewServer()
 	pb.RegisterKVServer(g, m)
 	pb.RegisterWatchServer(g, m)
@@ -74,7 +76,9 @@ func (m *member) Status(context.Context, *pb.StatusRequest) (*pb.StatusResponse,
 }
 
 func (m *member) MemberList(context.Context, *pb.MemberListRequest) (*pb.MemberListResponse, error) {
-	return &pb.MemberListResponse{Header: m.header(newestRevision), Members: []*pb.Member{{ID: 0xa, Name: "etcd-1", ClientURLs: []string{m.url}}}}, nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &pb.MemberListResponse{Header: m.header(newestRevision), Members: m.list}, nil
 }
 
 func (m *member) Range(context.Context, *pb.RangeRequest) (*pb.RangeResponse, error) {

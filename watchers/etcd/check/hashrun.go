@@ -95,7 +95,7 @@ func begin(s *etcd.Snapshot, now time.Time) *HashRun {
 		}
 		h := MemberHash{ID: m.MemberID, Name: m.GetName(), Endpoint: m.Endpoint, Version: m.Version, Learner: m.IsLearner,
 			Leader: m.MemberID == s.Quorum.Leader}
-		if !h.Learner {
+		if m.Votes() {
 			run.Voters++
 		}
 		switch {
@@ -105,6 +105,8 @@ func begin(s *etcd.Snapshot, now time.Time) *HashRun {
 			h.Phase, h.Why = Failed, "it has not joined yet"
 		case s.ClusterID != 0 && m.ClusterID != 0 && m.ClusterID != s.ClusterID:
 			h.Phase, h.Why = Failed, "it belongs to another cluster"
+		case !m.Votes():
+			h.Phase, h.Why = Failed, "it is not in the member list"
 		}
 		run.Members = append(run.Members, h)
 	}
