@@ -54,7 +54,7 @@ type SpaceRow struct {
 	Name, Prefix string
 	Leaf         bool // there is no level below it: its keys are listed by :keys
 	Rest         bool // it stands for what could not be told apart, or lies on this level itself
-	// Before is what it took when it was scanned before; nil: it was not, or this scan is not over.
+	// Before is what it took when it was scanned before; nil: it was not, or could not be told from others, or this scan is not over.
 	Before *SpaceUse
 }
 
@@ -149,13 +149,13 @@ func (t *spaceTree) top(k SpaceKey) {
 	}
 }
 
-// find is the node of a prefix; nil when there is none.
-func (t *spaceTree) find(prefix string) *spaceNode {
-	n := t.root
+// find is the node of a prefix; nil when there is none, and then it may be among those that there was no room for.
+func (t *spaceTree) find(prefix string) (n *spaceNode, untold bool) {
+	n = t.root
 	for prefix != n.prefix {
 		rest, ok := strings.CutPrefix(prefix, n.prefix)
 		if !ok {
-			return nil
+			return nil, false
 		}
 		from := 0
 		if n.prefix == "" && strings.HasPrefix(rest, Separator) {
@@ -163,37 +163,41 @@ func (t *spaceTree) find(prefix string) *spaceNode {
 		}
 		i := strings.Index(rest[from:], Separator)
 		if i < 0 {
-			return nil
+			return nil, false
 		}
-		if n = n.children[rest[:from+i]]; n == nil {
-			return nil
+		c := n.children[rest[:from+i]]
+		if c == nil {
+			return nil, n.rest.Keys > 0
 		}
+		n = c
 	}
-	return n
+	return n, false
 }
 
 // level lists what is below a prefix: at most maxSpaceChildren rows and two.
 func (t *spaceTree) level(prefix string, before *spaceTree) []SpaceRow {
-	n := t.find(prefix)
+	n, _ := t.find(prefix)
 	if n == nil {
 		return nil
+	}
+	old := &spaceNode{}
+	if before != nil {
+		if b, _ := before.find(prefix); b != nil {
+			old = b
+		}
 	}
 	rows := make([]SpaceRow, 0, len(n.children)+2)
 	for _, c := range n.children {
 		r := SpaceRow{SpaceUse: c.SpaceUse, Name: c.name, Prefix: c.prefix, Leaf: len(c.children) == 0}
 		if before != nil {
-			r.Before = &SpaceUse{} // it is new
-			if b := before.find(c.prefix); b != nil {
+			switch b, untold := before.find(c.prefix); {
+			case b != nil:
 				r.Before = &b.SpaceUse
+			case !untold:
+				r.Before = &SpaceUse{} // it is new
 			}
 		}
 		rows = append(rows, r)
-	}
-	old := &spaceNode{}
-	if before != nil {
-		if b := before.find(prefix); b != nil {
-			old = b
-		}
 	}
 	extra := func(name string, u SpaceUse, was *SpaceUse) {
 		if u.Keys == 0 {
