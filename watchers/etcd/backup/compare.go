@@ -180,6 +180,10 @@ func some(names []string) string {
 
 // compareLive compares the restored member with the live cluster, as far as that still knows the snapshot's revision.
 func (m *restored) compareLive(ctx context.Context, r *Report, live *cluster.Etcd) {
+	if m.hash == nil { // it has failed already, and was not read
+		r.add(CheckCluster, Unknown, "the restored member does not hold what its file says, so it was not compared")
+		return
+	}
 	if live == nil {
 		r.add(CheckCluster, Unknown, "no live cluster is connected, so there was nothing to compare with")
 		return
