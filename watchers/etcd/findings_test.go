@@ -324,6 +324,8 @@ func TestQuorumInWords(t *testing.T) {
 		"7 voting members, quorum 4, may lose 3":                                                 {Has: true, Voters: 7, Reachable: 7, CanLose: 3},
 		"3 voting members, quorum 2, may lose 1; 1 member is lost now: no more may fail":         {Has: true, Voters: 3, Reachable: 2},
 		"3 voting members, quorum 2, may lose 1; 1 of 3 answer: 1 more must come back before an": {Voters: 3, Reachable: 1},
+		"3 voting members, quorum 2, may lose 1; 1 of 3 answer us: as far as they know":          {Has: true, Voters: 3, Reachable: 1},
+		"5 voting members, quorum 3, may lose 2; 2 of 5 answer us: as far as they know":          {Has: true, Voters: 5, Reachable: 2},
 		"1 voting member: it is the quorum":                                                      {Has: true, Voters: 1, Reachable: 1},
 		"4 voting members, quorum 3, may lose 1: no more than 3 members could bear":              {Has: true, Voters: 4, Reachable: 4, CanLose: 1},
 	} {
@@ -344,6 +346,15 @@ func TestQuorumInWords(t *testing.T) {
 	s = f.at(ms(1001))
 	for id, want := range map[string]string{"2": "no quorum (2 of 3 are needed)", "3": "it is gone, and no other may go: quorum is 2 of 3"} {
 		if got := s.IfGone(id); !strings.Contains(got, want) {
+			t.Errorf("if %s goes: %q, want %q", id, got, want)
+		}
+	}
+	// One member in our reach, as through a tunnel: the quorum is proved, and who makes it is not seen.
+	f.failed(f.conns[2], ms(2000), "connection refused", false)
+	f.probed(f.conns[1], false, ReadProbe{At: ms(2000), RTT: time.Millisecond})
+	s = f.at(ms(2001))
+	for id, want := range map[string]string{"1": "if it goes: whether there is a quorum then cannot be seen from here", "3": "it does not answer us"} {
+		if got := s.IfGone(id); !s.Quorum.Has || !strings.HasPrefix(got, want) {
 			t.Errorf("if %s goes: %q, want %q", id, got, want)
 		}
 	}

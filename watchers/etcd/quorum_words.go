@@ -24,6 +24,8 @@ func (q *Quorum) Words() []string {
 		out = append(out, fmt.Sprintf("%d of %d answer: %d more must come back before anything can be written", q.Reachable, q.Voters, need-q.Reachable))
 	case !q.Has:
 		out = append(out, "nothing can be written: "+q.Why)
+	case q.unseen():
+		out = append(out, fmt.Sprintf("%d of %d answer us: as far as they know there is a quorum, and how many more may fail cannot be seen from here", q.Reachable, q.Voters))
 	case q.Voters > 1 && q.CanLose == 0 && spare > 0:
 		out = append(out, fmt.Sprintf("%s now: no more may fail", count(q.Voters-need, "member is lost", "members are lost")))
 	case down > 0 || q.CanLose < spare:
@@ -31,6 +33,9 @@ func (q *Quorum) Words() []string {
 	}
 	return out
 }
+
+// unseen reports whether there is a quorum of which fewer than a majority answer us: they may well be out of our reach only.
+func (q *Quorum) unseen() bool { return q.Has && q.Reachable < q.Voters/2+1 }
 
 // IfGone says what happens when a member goes: stops, or is removed from the cluster. It is empty for a row that is not there.
 func (s *Snapshot) IfGone(id string) string {
@@ -50,6 +55,8 @@ func (s *Snapshot) IfGone(id string) string {
 		return fmt.Sprintf("it has not joined and counts all the same: %d of %d votes are needed, and it gives none", need, q.Voters)
 	case gone && !q.Has:
 		return "it is gone: " + q.Why
+	case gone && q.unseen():
+		return "it does not answer us, and may be well: there is a quorum of members that we do not all reach"
 	case gone && q.CanLose == 0:
 		return fmt.Sprintf("it is gone, and no other may go: quorum is %d of %d", need, q.Voters)
 	case gone:
@@ -60,6 +67,8 @@ func (s *Snapshot) IfGone(id string) string {
 		return fmt.Sprintf("it is cut off already, the quorum does not count on it: %d more may fail", q.CanLose)
 	case q.Voters == 1:
 		return "if it goes: nothing can be read or written; it is the only one"
+	case q.unseen():
+		return "if it goes: whether there is a quorum then cannot be seen from here, where too few members answer"
 	case q.CanLose == 0:
 		return fmt.Sprintf("if it goes: no quorum (%d of %d are needed), nothing can be written until it is back", need, q.Voters)
 	}
