@@ -117,10 +117,13 @@ func (p *Printed) write(f Format, w io.Writer) error {
 			return err
 		}
 		if f == YAMLFormat {
-			if data, err = yamltext.FromJSON(data); err != nil {
+			quote := func(s string) bool {
+				return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 && r != '\n' || obeyed(r) })
+			}
+			if data, err = yamltext.FromJSONQuoted(data, quote); err != nil {
 				return err
 			}
-			return writeLines(w, string(data)) // YAML does not escape bidi controls; they are made visible here
+			data = escape(data, `\U%08x`) // YAML does not escape bidi controls
 		}
 		_, err = w.Write(data)
 		return err
@@ -190,18 +193,27 @@ func (p *Printed) json() ([]byte, error) {
 }
 
 // escapeJSON writes characters that a terminal could obey as \u escapes. They can only stand inside strings.
-func escapeJSON(data []byte) []byte {
+func escapeJSON(data []byte) []byte { return escape(data, `\u%04x\u%04x`) }
+
+// obeyed reports whether a terminal could obey a character other than a C0 control, or draw it together with the one before.
+func obeyed(r rune) bool { return r >= 0x7f && safe.String(string(r)).String() != string(r) }
+
+// escape writes characters that a terminal could obey as escapes: those beyond the first 65536 in the form of wide, as one number or as
+// a pair of surrogates.
+func escape(data []byte, wide string) []byte {
 	if bytes.IndexFunc(data, func(r rune) bool { return r >= 0x7f }) < 0 {
 		return data
 	}
 	var b bytes.Buffer
 	for _, r := range string(data) {
 		switch {
-		case r < 0x7f || safe.String(string(r)).String() == string(r):
+		case !obeyed(r):
 			b.WriteRune(r)
+		case r > 0xffff && strings.Count(wide, "%") == 1:
+			fmt.Fprintf(&b, wide, r)
 		case r > 0xffff:
 			r -= 0x10000
-			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+(r>>10), 0xdc00+(r&0x3ff))
+			fmt.Fprintf(&b, wide, 0xd800+(r>>10), 0xdc00+(r&0x3ff))
 		default:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/yaml"
+
 	"fathom/watchers"
 )
 
@@ -41,6 +43,31 @@ func TestPrintOfColumnsThatAServerNames(t *testing.T) {
 		got := rows[0]
 		if len(got) != len(p.Keys) || got["namespace"] != "shop" || got["namespace2"] != "c" || got["gr\u00f6\u00dfe\u00c4nderung"] != "b" || got["phase"] != "d" || got["phase2"] != "e" {
 			t.Errorf("fields %q", got)
+		}
+	}
+}
+
+// What -o json and -o yaml write reads back as it was, whatever it holds, and nothing in it is obeyed by a terminal.
+func TestPrintedDataReadsBack(t *testing.T) {
+	for _, s := range []string{
+		"x\x1b\u202ey", "a\u202eb", "a\n\tb\u200d\n", "tag \U000e0041 \U0001f1e6", "\u009b31m", "gr\u00f6\u00dfe \u4e2d\u6587", "e\u0301", "# \u202e", "it's \"\u202e\"", "\ttab\n", "a\u2028b\u0085",
+	} {
+		p := Printed{Keys: []string{"k"}, Values: [][]any{{s}}}
+		for _, f := range []Format{JSONFormat, YAMLFormat} {
+			var out bytes.Buffer
+			if err := p.write(f, &out); err != nil {
+				t.Fatal(err)
+			}
+			var got []map[string]string
+			read := map[Format]func([]byte, any) error{JSONFormat: json.Unmarshal, YAMLFormat: func(b []byte, v any) error { return yaml.Unmarshal(b, v) }}[f]
+			if err := read(out.Bytes(), &got); err != nil || len(got) != 1 || got[0]["k"] != s {
+				t.Errorf("-o %s of %q reads back as %q, %v:\n%s", f, s, got, err, out.String())
+			}
+			if i := strings.IndexFunc(out.String(), func(r rune) bool {
+				return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 || r == 0x202e || r == 0x200d || r == 0x2028 || r >= 0xe0000
+			}); i >= 0 {
+				t.Errorf("-o %s of %q: %q", f, s, out.String())
+			}
 		}
 	}
 }
