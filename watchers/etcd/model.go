@@ -136,7 +136,13 @@ func (m *model) answered(c *conn, asked, now time.Time, st *pb.StatusResponse) {
 	}
 	m.contact = now
 	c.polled, c.ok, c.err, c.denied = true, true, "", false
-	c.id, c.key = h.MemberId, rowID(h.MemberId, c.member.Endpoint)
+	if key := rowID(h.MemberId, c.member.Endpoint); key != c.key {
+		if c.key != "" { // it was replaced, or a load balancer chose another
+			c.metrics, c.metricsWhy, c.meter = nil, "", meter{}
+			c.serializable, c.linearizable = ReadProbe{}, ReadProbe{}
+		}
+		c.id, c.key = h.MemberId, key
+	}
 	k := m.known[c.key]
 	if k == nil {
 		k = &known{first: now}

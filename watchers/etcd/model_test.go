@@ -382,3 +382,17 @@ func TestKineGoesDown(t *testing.T) {
 		t.Errorf("state %+v", s.State)
 	}
 }
+
+// What was known of one member is not told of another that answers at its endpoint now.
+func TestAnotherMemberAtTheEndpoint(t *testing.T) {
+	f := newFacts(t, 3)
+	f.all(0, 1, 4)
+	quota := uint64(1 << 30)
+	f.conns[3].metrics = &Metrics{At: ms(0), QuotaBytes: &quota}
+	f.probed(f.conns[3], false, ReadProbe{At: ms(5), Err: "no answer within 1.5s"})
+	f.list = []*pb.Member{f.list[0], f.list[1], {ID: 4, Name: "etcd-3", ClientURLs: f.list[2].ClientURLs}}
+	f.answered(f.conns[3], ms(9000), ms(9001), status(4, 1, 4, 1, 1))
+	if r := f.row(4, ms(9002)); r.Metrics != nil || r.Quota != 0 || r.Linearizable.Err != "" {
+		t.Errorf("metrics %+v, quota %d, reads %+v are those of the member before", r.Metrics, r.Quota, r.Linearizable)
+	}
+}
