@@ -52,14 +52,14 @@ type AdvisedMember struct {
 	Storage  string // version of its data; empty: not known (before etcd 3.6)
 	// Downgrade is the target of a downgrade that it says is enabled; empty: none, or not told (before etcd 3.6).
 	Downgrade string
-	Learner   bool
+	NoVote    bool // a learner, or not in the member list
 }
 
 // AdvisorInputOf is what the advisor can be told of the members of a snapshot: also of those that do not answer now.
 func AdvisorInputOf(s *Snapshot) AdvisorInput {
 	var in AdvisorInput
 	for _, r := range s.Members {
-		m := AdvisedMember{ID: r.ID(), Name: r.GetName(), Version: r.Version, Storage: r.StorageVersion, Learner: r.IsLearner}
+		m := AdvisedMember{ID: r.ID(), Name: r.GetName(), Version: r.Version, Storage: r.StorageVersion, NoVote: !r.Votes()}
 		if r.Reachable { // what it said long ago may have ended since
 			m.Downgrade = r.Downgrade
 		}
@@ -105,7 +105,7 @@ func Advise(in AdvisorInput) Advisory {
 	lines := map[string]bool{}
 	for i := range in.Members {
 		m := &in.Members[i]
-		if !m.Learner {
+		if !m.NoVote {
 			voters++
 		}
 		if m.Version == "" {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/util/version"
+
+	"fathom/cluster"
 )
 
 func advise(auth Fact, versions ...string) Advisory {
@@ -76,7 +78,7 @@ func TestAdvisorConditions(t *testing.T) {
 		t.Errorf("a single member: %v", adviceIDs(a))
 	}
 	// A learner is no voter.
-	in := AdvisorInput{Members: []AdvisedMember{{ID: "1", Name: "a", Version: "3.5.4"}, {ID: "2", Name: "b", Version: "3.5.4", Learner: true}}}
+	in := AdvisorInput{Members: []AdvisedMember{{ID: "1", Name: "a", Version: "3.5.4"}, {ID: "2", Name: "b", Version: "3.5.4", NoVote: true}}}
 	if got := adviceIDs(Advise(in)); !slices.Contains(got, "single-durability") {
 		t.Errorf("one voter and a learner: %v", got)
 	}
@@ -188,5 +190,18 @@ func TestAdvisorDowngrade(t *testing.T) {
 		case got[0].Meaning == "" || got[0].Next == "" || got[0].Source == "" || got[0].Severity != Warning:
 			t.Errorf("%s says too little: %+v", name, got[0])
 		}
+	}
+}
+
+// An endpoint that is no member of the cluster, as another name of one that cannot be reached from here, is no second voter.
+func TestAdvisorCountsThoseOfTheList(t *testing.T) {
+	f := newFacts(t, 1)
+	alias, _ := f.conn(&cluster.Member{Endpoint: "http://etcd-one:2379"})
+	st := status(1, 1, 4, 100, 100)
+	st.Version = "3.5.4"
+	f.say(ms(0), ms(1), st)
+	f.failed(alias, ms(1), "no such host", false)
+	if ids := adviceIDs(Advise(AdvisorInputOf(f.at(ms(2))))); !slices.Contains(ids, "single-durability") {
+		t.Errorf("%v", ids)
 	}
 }
