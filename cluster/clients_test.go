@@ -277,8 +277,44 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestEtcdLogin: user and password work without a network call at Open, and a token that the server forgot is renewed.
+// TestEtcdLogin: user and password work without a network call at Open, and a token that the server does not take any more is renewed.
 func TestEtcdLogin(t *testing.T) {
+	for _, err := range []error{rpctypes.ErrGRPCInvalidAuthToken, rpctypes.ErrGRPCAuthOldRevision} {
+		t.Run(rpctypes.Error(err).Error(), func(t *testing.T) { testEtcdLogin(t, err) })
+	}
+}
+
+// Authentication that is enabled later is taken up.
+func TestEtcdLoginThatIsNeededLater(t *testing.T) {
+	cleanEnv(t)
+	ca := newAuthority(t)
+	var enabled atomic.Bool
+	s := &etcdServer{logins: func(*pb.AuthenticateRequest) (*pb.AuthenticateResponse, error) {
+		if !enabled.Load() {
+			return nil, rpctypes.ErrGRPCAuthNotEnabled
+		}
+		return &pb.AuthenticateResponse{Token: "token"}, nil
+	}}
+	s.status = func(ctx context.Context) error {
+		if enabled.Load() && tokenOf(ctx) != "token" {
+			return rpctypes.ErrGRPCUserEmpty
+		}
+		return nil
+	}
+	o := ca.etcdOptions(options(t, ca.kubeconfig("https://127.0.0.1:1")), time.Hour, ca.etcd(time.Hour, s))
+	o.Etcd.Env = func(k string) string {
+		return map[string]string{"ETCDCTL_USER": "jane", "ETCDCTL_PASSWORD": "s3cret"}[k]
+	}
+	m := open(t, o).Etcd().Members()[0]
+	for _, on := range []bool{false, true} {
+		enabled.Store(on)
+		if _, err := m.Status(t.Context()); err != nil {
+			t.Errorf("enabled %v: %v", on, err)
+		}
+	}
+}
+
+func testEtcdLogin(t *testing.T, forgotten error) {
 	cleanEnv(t)
 	ca := newAuthority(t)
 	var logins, rejected atomic.Int64
@@ -291,7 +327,7 @@ func TestEtcdLogin(t *testing.T) {
 	s.status = func(ctx context.Context) error {
 		if tokenOf(ctx) != fmt.Sprint("token-", max(2, logins.Load())) {
 			rejected.Add(1)
-			return rpctypes.ErrGRPCInvalidAuthToken
+			return forgotten
 		}
 		return nil
 	}

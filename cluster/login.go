@@ -54,16 +54,19 @@ func (l *login) dialOptions() []grpc.DialOption {
 	return []grpc.DialOption{grpc.WithPerRPCCredentials(l), grpc.WithChainUnaryInterceptor(l.renew)}
 }
 
-// renew repeats a call whose token the server no longer knows, once: it was not performed.
+// renew repeats a call whose token the server does not take any more, once: it was not performed. Either it has forgotten the token, or the token is
+// of before the users or roles were changed (etcd's JWTs), or there is none because authentication was enabled only after we had asked.
 func (l *login) renew(
 	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
 	err := next(ctx, method, req, reply, cc, opts...)
-	if !errors.Is(rpctypes.Error(err), rpctypes.ErrInvalidAuthToken) {
+	switch rpctypes.Error(err) {
+	case rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision, rpctypes.ErrUserEmpty:
+	default:
 		return err
 	}
 	l.mu.Lock()
-	l.token = ""
+	l.token, l.off = "", false
 	l.mu.Unlock()
 	return next(ctx, method, req, reply, cc, opts...)
 }
