@@ -138,6 +138,18 @@ func TestMoveLeaderAnswers(t *testing.T) {
 		{"etcd gives up waiting", func(*fakeEtcd) func(context.Context, uint64) error {
 			return func(context.Context, uint64) error { return rpctypes.ErrGRPCTimeout }
 		}, Unknown, "Member etcd-1 (1) leads"},
+		{"something between gives up", func(*fakeEtcd) func(context.Context, uint64) error {
+			return func(context.Context, uint64) error { return status.Error(codes.DeadlineExceeded, "upstream timeout") }
+		}, Unknown, "upstream timeout"},
+		{"something between ends it", func(*fakeEtcd) func(context.Context, uint64) error {
+			return func(context.Context, uint64) error { return status.Error(codes.Canceled, "upstream went away") }
+		}, Unknown, "nothing was repeated"},
+		{"etcd cancels it, and it was done", func(f *fakeEtcd) func(context.Context, uint64) error {
+			return func(_ context.Context, target uint64) error {
+				f.change(func() { f.leader, f.term = target, f.term+1 })
+				return rpctypes.ErrGRPCCanceled
+			}
+		}, Done, "Member etcd-3 (3) leads (term 5)"},
 		{"the answer is lost", func(f *fakeEtcd) func(context.Context, uint64) error {
 			return func(_ context.Context, target uint64) error {
 				f.change(func() { f.leader, f.term = target, f.term+1 })

@@ -126,6 +126,7 @@ func (e *Etcd) add(endpoint string, learned bool) error {
 
 var dialOptions = []grpc.DialOption{
 	grpc.WithUserAgent("fathom"),
+	grpc.WithChainUnaryInterceptor(once),
 	// As clientv3 has it for its own calls: with gRPC's usual 4 MiB, what a server lets through (--max-request-bytes, a lease with very
 	// many keys) could be seen and not be written. The server bounds it.
 	grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
