@@ -68,6 +68,19 @@ func TestPutEditDeleteKey(t *testing.T) {
 	}
 }
 
+// Of keys that are no text the journal still tells which one was written.
+func TestJournalOfABinaryKey(t *testing.T) {
+	etcd := newFakeKeys(t, 1)
+	r := newRig(t, servers{etcd: etcd})
+	for _, key := range []string{"/a\xfe", "/a\xff"} {
+		if o := r.act("keys.put", "v", keyTarget(key, nil)); o.Status != Failed && o.Status != Done {
+			t.Fatalf("%+v", o)
+		}
+	}
+	r.journalled()
+	wantContains(t, r.journalText(), `"name":"\"/a\\xfe\""`, `"name":"\"/a\\xff\""`)
+}
+
 // A value that a server with a raised --max-request-bytes has taken is more than gRPC takes in an answer unasked.
 func TestLargeValue(t *testing.T) {
 	etcd := newFakeKeys(t, 1)

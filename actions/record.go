@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"fathom/actions/journal"
 )
@@ -38,7 +39,7 @@ func (r *Runner) record(a Action, req Request) journal.Event {
 		AuditID: req.AuditID, Stage: journal.RequestReceived, Verb: a.Verb,
 		User: journal.User{Username: id.User}, UserAgent: "fathom/" + r.version,
 		ObjectRef: &journal.ObjectRef{
-			Resource: t.Resource, Namespace: t.Namespace, Name: t.Name, UID: t.UID, APIGroup: t.Group, APIVersion: t.Version,
+			Resource: t.Resource, Namespace: t.Namespace, Name: legible(t.Name), UID: legible(t.UID), APIGroup: t.Group, APIVersion: t.Version,
 			ResourceVersion: t.ResourceVersion, Subresource: a.Subresource,
 		},
 		RequestReceivedTimestamp: at, StageTimestamp: at,
@@ -68,6 +69,15 @@ func (r *Runner) record(a Action, req Request) journal.Event {
 		e.Annotations[annotationMember] = strconv.FormatUint(t.Member, 16)
 	}
 	return e
+}
+
+// legible keeps names that are no UTF-8 apart: keys of etcd are any bytes, JSON is text, and the journal says which one was deleted. Such a name is
+// quoted as Go (strconv.Quote) and etcdctl's "-w fields" write it.
+func legible(name string) string {
+	if utf8.ValidString(name) {
+		return name
+	}
+	return strconv.Quote(name)
 }
 
 // journalled is how an input is kept. Of a value that may be secret there is its size and its hash; of one that is stored among the
