@@ -28,6 +28,8 @@ type fakeEtcd struct {
 	onChunk  func(ctx context.Context, sent int) error
 	// onDefragment answers Defragment after the size was changed.
 	onDefragment func(ctx context.Context) error
+	// onRead is called before a member list, a key or a lease is read; the caller gets no answer then.
+	onRead func()
 	// cut names a method ("MemberAdd") whose caller loses its connection once it has been done.
 	cut       string
 	revision  int64
@@ -126,6 +128,14 @@ func (f *fakeEtcd) mutations() []string {
 
 func (m *fakeMember) record(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	m.cluster.change(func() { m.cluster.calls = append(m.cluster.calls, m.name+" "+info.FullMethod) })
+	m.cluster.mu.Lock()
+	on := m.cluster.onRead
+	m.cluster.mu.Unlock()
+	if name := info.FullMethod[strings.LastIndex(info.FullMethod, "/")+1:]; on != nil && slices.Contains([]string{"MemberList", "Range", "LeaseTimeToLive"}, name) {
+		on()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	resp, err := handler(ctx, req)
 	if cut := m.cluster.cut; cut != "" && strings.HasSuffix(info.FullMethod, "/"+cut) {
 		m.conns.cut()

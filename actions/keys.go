@@ -121,6 +121,9 @@ func readKey(ctx context.Context, c *cluster.Cluster, key string) (kv *mvccpb.Ke
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", a.conn.endpoint, rpctypes.Error(a.err)))
 	}
+	if ctx.Err() == context.Canceled { // by our own end: what was not heard says nothing of the members
+		return nil, nil, unsent(fmt.Errorf("read key %q: %w", key, ctx.Err()))
+	}
 	return nil, nil, &Refusal{Reason: fmt.Sprintf("no member of etcd answers a linearizable read (%v): without a quorum nothing can be written", errors.Join(errs...))}
 }
 

@@ -54,6 +54,9 @@ func readLease(ctx context.Context, c *cluster.Cluster, id int64) (*pb.LeaseTime
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", conn.endpoint, rpctypes.Error(err)))
 	}
+	if ctx.Err() == context.Canceled { // by our own end: what was not heard says nothing of the members
+		return nil, nil, unsent(fmt.Errorf("read lease %x: %w", id, ctx.Err()))
+	}
 	return nil, nil, &Refusal{Reason: fmt.Sprintf("no member of etcd can say what lease %x holds (%v): without a leader it cannot be revoked", id, errors.Join(errs...))}
 }
 

@@ -53,6 +53,9 @@ func lookAtQuorum(ctx context.Context, c *cluster.Cluster) (*quorum, error) {
 	}
 	answers := askAll(ctx, conns)
 	list, clusterID, err := listMembers(ctx, answers)
+	if ctx.Err() == context.Canceled { // by our own end: what was not heard says nothing of the members
+		return nil, unsent(fmt.Errorf("ask the members of etcd: %w", ctx.Err()))
+	}
 	if err != nil {
 		if why := withoutQuorum(answers, err); why != "" {
 			return nil, &Refusal{Reason: why}

@@ -76,3 +76,25 @@ func TestSteadyOnlyByLooksThatHeardAll(t *testing.T) {
 		t.Error("steady, though no look heard all members")
 	}
 }
+
+// Who ends fathom while it asks has not learned that etcd has no quorum.
+func TestGivenUpWhileAsking(t *testing.T) {
+	for id, target := range map[string]Target{
+		"members.move-leader": {Kind: "Member", Resource: "members", Name: "etcd-2", Member: 2},
+		"etcd.compact":        {Kind: "Etcd", Resource: "etcd", Name: "prod", UID: "c1"},
+		"keys.put":            keyTarget("/a", nil),
+		"leases.revoke":       leaseTarget(0x77),
+	} {
+		etcd := newFakeKeys(t, 3)
+		ctx, cancel := context.WithCancel(t.Context())
+		etcd.change(func() { etcd.onRead = func() { cancel() } })
+		r := newRig(t, servers{etcd: etcd})
+		a := r.action(id)
+		c, err := r.Confirm(a, inputOf(a), target)
+		must(t, err)
+		if o := r.Run(ctx, c, nil)[0]; o.Status != Failed || !strings.Contains(o.Message, "canceled") || !strings.Contains(o.Message, "nothing was sent") {
+			t.Errorf("%s: %s: %s", id, o.Status, o.Message)
+		}
+		wantSent(t, etcd)
+	}
+}
