@@ -28,7 +28,7 @@ func (o Options) Contexts() ([]ContextInfo, error) {
 	for name, c := range raw.Contexts {
 		i := ContextInfo{Name: name, Cluster: c.Cluster, User: c.AuthInfo, Namespace: c.Namespace, Current: name == current}
 		if cl := raw.Clusters[c.Cluster]; cl != nil {
-			i.Server = cl.Server
+			i.Server = withoutUser(cl.Server)
 		}
 		out = append(out, i)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -217,7 +218,7 @@ func describe(flags *genericclioptions.ConfigFlags, env string) string {
 }
 
 func identity(raw clientcmdapi.Config, name string, cfg *rest.Config, flags *genericclioptions.ConfigFlags) Identity {
-	id := Identity{Context: name, Server: cfg.Host, Source: originOf(raw, name, flags)}
+	id := Identity{Context: name, Server: withoutUser(cfg.Host), Source: originOf(raw, name, flags)}
 	if c := raw.Contexts[name]; c != nil {
 		id.Cluster, id.User = c.Cluster, c.AuthInfo
 	} else if inCluster(cfg) {
@@ -235,6 +236,16 @@ func identity(raw clientcmdapi.Config, name string, cfg *rest.Config, flags *gen
 		id.User += " as " + v
 	}
 	return id
+}
+
+// withoutUser is a server's URL without user and password, which a kubeconfig may have there: for the screen and the journal.
+func withoutUser(server string) string {
+	u, err := url.Parse(server)
+	if err != nil || u.User == nil {
+		return server
+	}
+	u.User = nil
+	return u.String()
 }
 
 // clientCertificate reads CA and client certificate, so that what is wrong with the files is told before anything is sent.

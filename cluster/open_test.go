@@ -153,9 +153,9 @@ func TestOpenKubeconfigVariable(t *testing.T) {
 func TestIdentityAndContexts(t *testing.T) {
 	cleanEnv(t)
 	ca := newAuthority(t)
-	k := ca.kubeconfig("https://127.0.0.1:1/prefix")
+	k := ca.kubeconfig("https://jane:s3cret@127.0.0.1:1/prefix") // the password is neither for the screen nor for the journal
 	k.Contexts["test"].Namespace = "shop"
-	k.Clusters["two"] = &clientcmdapi.Cluster{Server: "https://127.0.0.1:2"}
+	k.Clusters["two"] = &clientcmdapi.Cluster{Server: "https://jane:s3cret@127.0.0.1:2"}
 	k.Contexts["other"] = &clientcmdapi.Context{Cluster: "two", AuthInfo: "admin"}
 	o := ca.etcdOptions(options(t, k), time.Hour, "https://127.0.0.1:1")
 	o.Flags.Impersonate = ptr("jane")
