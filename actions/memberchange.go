@@ -251,6 +251,9 @@ func planUpdatePeers(ctx context.Context, c *cluster.Cluster, t Target, input st
 	}
 	if m.learner {
 		for _, o := range q.members {
+			if o.status == nil && o.id != m.id {
+				return refuse("%s is a learner, and %s cannot be reached, so its version is not known: before etcd 3.5.31 and 3.6.12 a change of a learner's peer URLs gives it a vote by mistake (etcd #21694). Bring it back first, or remove the learner and add it again with the right URL", m, o)
+			}
 			if v, ok := o.version(); o.status != nil && (!ok || !fixedIn(v, [3]int{3, 5, 31}, [3]int{3, 6, 12})) {
 				return refuse("%s is a learner, and %s runs etcd %s: before 3.5.31 and 3.6.12 a change of its peer URLs gives it a vote by mistake (etcd #21694). Remove it and add it again with the right URL", m, o, o.status.Version)
 			}

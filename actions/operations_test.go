@@ -309,8 +309,13 @@ func TestUpdatePeers(t *testing.T) {
 			etcd.members[i].version = v
 		}
 	})
+	etcd.members[3].server.Stop() // the learner itself: a wrong URL may be why
 	if o := r.act("members.update-peers", "https://10.0.1.4:2380", etcd.target(4)); o.Status != Done {
 		t.Errorf("a learner where that is mended: %+v", o)
+	}
+	etcd.members[2].server.Stop()
+	if o := r.act("members.update-peers", "https://10.0.1.5:2380", etcd.target(4)); o.Status != Refused || !strings.Contains(o.Message, "its version is not known") {
+		t.Errorf("a learner beside a member of an unknown version: %+v", o)
 	}
 }
 
