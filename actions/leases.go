@@ -25,7 +25,8 @@ func revokeLease() Action {
 
 // leaseID is the ID in a target's UID, in hexadecimal.
 func leaseID(t Target) (int64, error) {
-	id, err := strconv.ParseInt(t.UID, 16, 64)
+	bits, err := strconv.ParseUint(t.UID, 16, 64) // who grants one may choose its ID, also a negative one
+	id := int64(bits)
 	if err != nil || id == 0 {
 		return 0, unsent(fmt.Errorf("%q is not the ID of a lease: it is hexadecimal, as etcdctl lease list writes it", t.UID))
 	}

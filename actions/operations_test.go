@@ -202,6 +202,27 @@ func TestDisarm(t *testing.T) {
 	wantContains(t, r.journalText(), `"fathom/override":"`+overrideCorrupt+`"`)
 }
 
+// The command line of a new member is copied into a shell: what members call themselves is a word there, and nothing else.
+func TestShellWord(t *testing.T) {
+	for _, x := range []struct{ text, quote, want string }{
+		{"--name=etcd-4", "", "--name=etcd-4"}, {"etcd-4", `"`, `"etcd-4"`}, {"a=https://10.0.0.1:2380,b=https://h%2:1", "", "a=https://10.0.0.1:2380,b=https://h%2:1"},
+		{"$(reboot)", "", "'$(reboot)'"}, {"$(reboot)", `"`, "'$(reboot)'"}, {"it's; true", "", `'it'\''s; true'`}, {"https://[::1]:2380", "", "'https://[::1]:2380'"},
+		{"a\nb", "", "'a\nb'"}, {"", `"`, `""`},
+	} {
+		if got := shellWord(x.text, x.quote); got != x.want {
+			t.Errorf("%q is written %s, want %s", x.text, got, x.want)
+		}
+	}
+}
+
+func TestLeaseID(t *testing.T) {
+	for uid, want := range map[string]int64{"0694d8a3c8b5e40f": 0x0694d8a3c8b5e40f, "ffffffffffffffff": -1, "0": 0, "xyz": 0, "": 0, "10000000000000000": 0} {
+		if got, err := leaseID(Target{UID: uid}); got != want || (err != nil) != (want == 0) {
+			t.Errorf("lease %q is %d (%v), want %d", uid, got, err, want)
+		}
+	}
+}
+
 func TestMembership(t *testing.T) {
 	etcd := newFakeEtcd(t, 3)
 	r := newRig(t, servers{etcd: etcd})

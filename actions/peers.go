@@ -116,10 +116,25 @@ func (q *quorum) commandLine(name string, id uint64, urls []string) string {
 	if strings.HasPrefix(urls[0], "https://") {
 		flags = append(flags, "--peer-cert-file="+pki+"/peer.crt", "--peer-key-file="+pki+"/peer.key", "--peer-client-cert-auth", "--peer-trusted-ca-file="+pki+"/ca.crt")
 	}
+	for i, f := range flags {
+		flags[i] = shellWord(f, "")
+	}
 	return "etcd " + strings.Join(flags, " \\\n  ") + "\n" +
 		"# Or in the environment, as etcdctl prints it:\n" +
-		"ETCD_NAME=\"" + name + "\"\n" +
-		"ETCD_INITIAL_CLUSTER=\"" + strings.Join(initial, ",") + "\"\n" +
-		"ETCD_INITIAL_ADVERTISE_PEER_URLS=\"" + peers + "\"\n" +
+		"ETCD_NAME=" + shellWord(name, `"`) + "\n" +
+		"ETCD_INITIAL_CLUSTER=" + shellWord(strings.Join(initial, ","), `"`) + "\n" +
+		"ETCD_INITIAL_ADVERTISE_PEER_URLS=" + shellWord(peers, `"`) + "\n" +
 		"ETCD_INITIAL_CLUSTER_STATE=\"existing\""
+}
+
+// shellWord writes a text so that a shell takes it as one word and reads nothing into it: between the given quotes where that will do. A
+// member calls itself what it likes, and the line is there to be copied.
+func shellWord(s, quote string) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_=:,./@%+", r)
+	}
+	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return quote + s + quote
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

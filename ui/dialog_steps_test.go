@@ -71,6 +71,10 @@ func TestStepsAside(t *testing.T) {
 	s.wait(5 * time.Second) // until the news of that is gone
 	s.mustNotShow(t, "Move the leadership")
 	s.mustShow(t, "! Defragment all members 1/4")
+	s.press("q")
+	if s.mustShow(t, "Defragment all members is under way: q again quits and breaks it off"); s.ended {
+		t.Fatal("it has ended in the middle of a run, without a question")
+	}
 	s.press("!")
 	s.wait(time.Second)
 	s.mustShow(t, "Move the leadership away")

@@ -34,7 +34,7 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 	m.lastKey = name
 	switch {
 	case m.small(): // what cannot be seen is not answered
-		if name == "q" && m.mayLeave("quit", "q again quits and drops %s") {
+		if name == "q" && m.mayLeave("quit", "q again quits") {
 			return m.quit()
 		}
 		return nil
@@ -69,7 +69,7 @@ func (m *Model) do(b keymap.Binding) tea.Cmd {
 		if len(m.slots) > 0 && len(m.slots[m.focus].stack) > 1 {
 			return m.back()
 		}
-		if !m.mayLeave("quit", "q again quits and drops %s") {
+		if !m.mayLeave("quit", "q again quits") {
 			return nil
 		}
 		return m.quit()
@@ -154,19 +154,35 @@ func (m *Model) lastView() tea.Cmd {
 	return m.open(m.past[m.pastAt-1])
 }
 
-// mayLeave tells whether nothing typed is lost when the panes end, or whether the user has been told so and asks again while it can be read.
+// mayLeave tells whether nothing is lost when the panes end, or whether the user has been told what is and asks again while it can be read.
 func (m *Model) mayLeave(what, again string) bool {
-	n := m.o.Opener.Kept()
-	if n == 0 || m.leaving.what == what && m.o.Now().Before(m.leaving.until) {
+	why, then := m.unfinished()
+	if len(why) == 0 || m.leaving.what == what && m.o.Now().Before(m.leaving.until) {
 		return true
 	}
-	texts, them := "a text typed for a key is not written", "it"
-	if n > 1 {
-		texts, them = fmt.Sprintf("%d texts typed for keys are not written", n), "them"
-	}
-	m.say(views.ToastMsg{Text: safe.String(texts + ": " + fmt.Sprintf(again, them)), Bad: true})
+	m.say(views.ToastMsg{Text: safe.String(strings.Join(why, "; ") + ": " + again + " and " + strings.Join(then, ", ")), Bad: true})
 	m.leaving = leaving{what: what, key: m.lastKey, until: m.toast.until}
 	return false
+}
+
+// unfinished is what ends with the panes, and what becomes of each.
+func (m *Model) unfinished() (why, then []string) {
+	dialogs := m.aside
+	if d, ok := m.overlay.(*dialog); ok {
+		dialogs = append(dialogs[:len(dialogs):len(dialogs)], d)
+	}
+	for _, d := range dialogs {
+		if d.stage == running {
+			why, then = append(why, d.c.Action.Title+" is under way"), append(then, "breaks it off")
+		}
+	}
+	switch n := m.o.Opener.Kept(); {
+	case n == 1:
+		why, then = append(why, "a text typed for a key is not written"), append(then, "drops it")
+	case n > 1:
+		why, then = append(why, fmt.Sprintf("%d texts typed for keys are not written", n)), append(then, "drops them")
+	}
+	return why, then
 }
 
 func (m *Model) quit() tea.Cmd {
@@ -181,7 +197,7 @@ func (m *Model) command(line string) tea.Cmd {
 	case "":
 		return nil
 	case "q", "qa", "quit", "exit":
-		if !m.mayLeave("", ":q! or ctrl+c quits and drops %s") {
+		if !m.mayLeave("", ":q! or ctrl+c quits") {
 			return nil
 		}
 		return m.quit()

@@ -239,7 +239,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		return m.setNamespace(msg.Namespace, msg.View)
 	case views.ContextMsg:
 		m.dirty = true
-		if !m.mayLeave("context "+msg.Context, "Enter again goes there and drops %s") {
+		if !m.mayLeave("context "+msg.Context, "Enter again goes there") {
 			return nil
 		}
 		m.Switch = msg.Context
