@@ -184,7 +184,7 @@ func TestThrottledLogsAreSaid(t *testing.T) {
 		if opens.Add(1) == 1 {
 			refused.Store(int64(time.Since(epoch)))
 			w.Header().Set("Retry-After", "2")
-			http.Error(w, "Too many requests, please try again later.", 429) // as API priority and fairness does
+			http.Error(w, "Too many requests, please try again later.", http.StatusTooManyRequests) // as API priority and fairness does
 			return
 		}
 		if since := time.Since(epoch) - time.Duration(refused.Load()); since < 2*time.Second {
