@@ -197,43 +197,13 @@ func took(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// wrap breaks untrusted text at blanks and line ends into rows of at most width cells. Nothing else of it is left out: there may be two blanks in a
-// name, or a tab.
+// wrap is [draw.Wrap] for the rows of a dialog.
 func wrap(s string, width int, st theme.Style) []line {
 	var ls []line
-	cur, begun := "", false
-	s = safe.String(strings.ReplaceAll(strings.TrimSpace(s), "\n", " ")).String()
-	for w := range strings.SplitSeq(s, " ") {
-		for safe.String(w).Width() > width && width > 0 { // a word that is longer than a row goes on in the next
-			if begun {
-				ls = append(ls, line{text: safe.String(cur), style: st})
-				begun = false
-			}
-			n := cells(w, width)
-			ls = append(ls, line{text: safe.String(w[:n]), style: st})
-			w = w[n:]
-		}
-		switch {
-		case !begun:
-			cur, begun = w, true
-		case safe.String(cur+" "+w).Width() > width:
-			ls = append(ls, line{text: safe.String(cur), style: st})
-			cur = w
-		default:
-			cur += " " + w
-		}
+	for _, t := range draw.Wrap(s, width) {
+		ls = append(ls, line{text: t, style: st})
 	}
-	return append(ls, line{text: safe.String(cur), style: st})
-}
-
-// cells is how many bytes of s, at least those of one character, fit into so many cells.
-func cells(s string, width int) int {
-	for i, r := range s {
-		if i > 0 && safe.String(s[:i+len(string(r))]).Width() > width {
-			return i
-		}
-	}
-	return len(s)
+	return ls
 }
 
 // verbatim keeps lines and blanks as they are: it is text to be copied. What is longer than a row goes on in the next.
@@ -248,7 +218,7 @@ func verbatim(s string, width int) []line {
 // whole is one line of untrusted text as it is, blanks and all. What is longer than a row goes on in the next.
 func whole(l string, width int, st theme.Style) (ls []line) {
 	for safe.String(l).Width() > width && width > 0 {
-		n := cells(l, width)
+		n := draw.Cells(l, width)
 		ls = append(ls, line{text: safe.String(l[:n]), style: st})
 		l = l[n:]
 	}

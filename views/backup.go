@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -121,8 +120,8 @@ func (p *backupReport) lines() [][]draw.Span {
 func (p *backupReport) jobLines() [][]draw.Span {
 	var out [][]draw.Span
 	say := func(style theme.Style, format string, args ...any) {
-		for _, l := range words(fmt.Sprintf(format, args...), p.w) {
-			out = append(out, []draw.Span{{Text: safe.String(l), Style: style}})
+		for _, l := range draw.Wrap(fmt.Sprintf(format, args...), max(p.w, 10)) {
+			out = append(out, []draw.Span{{Text: l, Style: style}})
 		}
 	}
 	j := p.row.Job
@@ -165,37 +164,13 @@ func (p *backupReport) checkLines(c backup.Check) (out [][]draw.Span) {
 		{Text: safe.String(fmt.Sprintf("%-13s", c.Name)), Style: theme.Key},
 	}
 	const indent = 2 + 8 + 13
-	for i, l := range words(c.Text, p.w-indent) {
+	for i, l := range draw.Wrap(c.Text, max(p.w-indent, 10)) {
 		if i > 0 {
 			head = []draw.Span{{Text: safe.Sprintf("%23s", "")}}
 		}
-		out = append(out, append(head, draw.Span{Text: safe.String(l)}))
+		out = append(out, append(head, draw.Span{Text: l}))
 	}
 	return out
-}
-
-// words breaks a sentence at its spaces into lines of at most w characters; a longer word is cut where it must be.
-func words(s string, w int) []string {
-	w = max(w, 10)
-	var out []string
-	cur := ""
-	for _, word := range strings.Fields(s) {
-		for len(word) > w {
-			if cur != "" {
-				out, cur = append(out, cur), ""
-			}
-			out, word = append(out, word[:w]), word[w:]
-		}
-		switch {
-		case cur == "":
-			cur = word
-		case len(cur)+1+len(word) > w:
-			out, cur = append(out, cur), word
-		default:
-			cur += " " + word
-		}
-	}
-	return append(out, cur)
 }
 
 func checkStyle(v backup.Verdict) theme.Style {

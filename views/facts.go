@@ -1,10 +1,6 @@
 package views
 
 import (
-	"strings"
-
-	"github.com/charmbracelet/x/ansi"
-
 	"fathom/internal/safe"
 	"fathom/keymap"
 	"fathom/theme"
@@ -31,7 +27,7 @@ func (f *facts) room() int { return max(1, f.width-f.label) }
 
 // text adds untrusted text.
 func (f *facts) text(name string, style theme.Style, text string) {
-	for i, l := range wrapWords(text, f.room()) {
+	for i, l := range draw.Wrap(text, f.room()) {
 		if i > 0 {
 			name = ""
 		}
@@ -68,18 +64,9 @@ func (f *facts) draw(a draw.Area, th *theme.Theme, from int) {
 // clamp keeps the end of the lines at the end of h rows.
 func (f *facts) clamp(from, h int) int { return max(0, min(from, len(f.lines)-h)) }
 
-// wrapWords breaks untrusted text at words, into rows of at most w cells.
-func wrapWords(text string, w int) []safe.Text {
-	var out []safe.Text
-	for l := range strings.SplitSeq(ansi.Wrap(safe.String(text).String(), max(w, 1), ""), "\n") {
-		out = append(out, safe.String(l))
-	}
-	return out
-}
-
 // sentence draws untrusted text, broken at words, from cell x of line y on, and returns the line after it. It takes at most most lines.
 func sentence(a draw.Area, x, y, most int, style theme.Style, text string) int {
-	rows := wrapWords(text, a.W()-x-1)
+	rows := draw.Wrap(text, a.W()-x-1)
 	for i, l := range rows[:min(len(rows), most)] {
 		if i+1 == most && most < len(rows) {
 			l = safe.Sprintf("%s …", l)

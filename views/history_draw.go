@@ -175,7 +175,7 @@ func (p *history) Draw(a draw.Area, focused bool) {
 	body := a
 	if !note.IsEmpty() { // with what to do at its end
 		most := max(1, a.H()/4)
-		n := min(len(wrapWords(note.String(), a.W()-2)), most)
+		n := min(len(draw.Wrap(note.String(), a.W()-2)), most)
 		sentence(a, 1, a.H()-n, most, style, note.String())
 		body = a.Sub(draw.Rect{W: a.W(), H: a.H() - n})
 	}

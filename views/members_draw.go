@@ -185,7 +185,7 @@ func (p *members) drawFindings(a draw.Area, now time.Time) {
 		if f.Next == "" || spare == 0 {
 			continue
 		}
-		rows := wrapWords(f.Next, a.W()-10)
+		rows := draw.Wrap(f.Next, a.W()-10)
 		n := min(len(rows), spare, 3)
 		for j, l := range rows[:n] {
 			if j == 0 {

@@ -47,7 +47,7 @@ func (p *members) leadershipFacts(f *facts, l *etcd.Leadership, follows bool, no
 	}
 	age := Age(max(0, now.Sub(l.At)))
 	clock := l.At.Format("15:04:05")
-	for i, line := range wrapWords(fmt.Sprintf("term %d: %s, %s ago", l.Term, leadershipText(l), age), f.room()) {
+	for i, line := range draw.Wrap(fmt.Sprintf("term %d: %s, %s ago", l.Term, leadershipText(l), age), f.room()) {
 		name := clock
 		if i > 0 {
 			name = ""

@@ -1,8 +1,6 @@
 package tree
 
 import (
-	"strings"
-
 	"fathom/internal/safe"
 	"fathom/theme"
 	"fathom/ui/draw"
@@ -32,15 +30,9 @@ func (t *Tree) Draw(a draw.Area, focused bool) {
 
 // drawEmpty draws the message for no rows, broken at blanks: it may be an error that tells what to do.
 func (t *Tree) drawEmpty(a draw.Area) {
-	y, line := 0, ""
-	for _, word := range strings.Fields(t.empty.String()) {
-		if line != "" && safe.String(line+" "+word).Width() > a.W()-gutter {
-			a.Text(gutter, y, theme.Dim, safe.String(line))
-			y, line = y+1, ""
-		}
-		line = strings.TrimLeft(line+" "+word, " ")
+	for y, row := range draw.Wrap(t.empty.String(), a.W()-gutter) {
+		a.Text(gutter, y, theme.Dim, row)
 	}
-	a.Text(gutter, y, theme.Dim, safe.String(line))
 }
 
 func (t *Tree) drawRow(a draw.Area, y int, focused bool) {
