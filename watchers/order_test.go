@@ -50,8 +50,8 @@ func TestOrderUnderChange(t *testing.T) {
 				t.Fatalf("seed %d: version %d is not what sorting gives", seed, i)
 			}
 			for c, rows := range v.o.chunks {
-				if len(rows) == 0 || len(rows) > chunkMax {
-					t.Fatalf("seed %d: chunk %d has %d rows", seed, c, len(rows))
+				if len(rows) == 0 || cap(rows) != chunkMax {
+					t.Fatalf("seed %d: chunk %d has %d rows, and room for %d", seed, c, len(rows), cap(rows))
 				}
 			}
 			for i, r := range v.want {

@@ -28,9 +28,10 @@ func (p *Projector) namespace(o *corev1.Namespace) *NamespaceRow {
 }
 
 func (p *Projector) event(o *corev1.Event) *EventRow {
+	meta, about := p.metaAnd(&o.ObjectMeta, string(o.InvolvedObject.UID))
 	r := &EventRow{
-		Meta: p.meta(&o.ObjectMeta), Type: p.share(o.Type), Reason: p.share(o.Reason),
-		Kind: p.share(o.InvolvedObject.Kind), Object: p.share(o.InvolvedObject.Name), ObjectUID: string(o.InvolvedObject.UID),
+		Meta: meta, Type: p.share(o.Type), Reason: p.share(o.Reason),
+		Kind: p.share(o.InvolvedObject.Kind), Object: p.share(o.InvolvedObject.Name), ObjectUID: about,
 		Message: p.share(bounded(o.Message)), Count: o.Count, First: o.FirstTimestamp.Time, Last: o.LastTimestamp.Time,
 	}
 	// As kubectl prints them: the two event APIs fill different fields.
@@ -57,8 +58,9 @@ func (p *Projector) event(o *corev1.Event) *EventRow {
 }
 
 func (p *Projector) service(o *corev1.Service) *ServiceRow {
+	meta, ip := p.metaAnd(&o.ObjectMeta, o.Spec.ClusterIP)
 	r := &ServiceRow{
-		Meta: p.meta(&o.ObjectMeta), Type: p.share(string(o.Spec.Type)), ClusterIP: o.Spec.ClusterIP,
+		Meta: meta, Type: p.share(string(o.Spec.Type)), ClusterIP: ip,
 		External: p.share(externalIP(o)), Ports: p.share(servicePorts(o.Spec.Ports)),
 	}
 	if len(o.Spec.Selector) > 0 {

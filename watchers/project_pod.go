@@ -32,11 +32,12 @@ func (p *Projector) pod(o *corev1.Pod) *PodRow {
 			tpl.Workload = Owner{Kind: "Deployment", Name: p.share(name)}
 		}
 	}
+	meta, ip := p.metaAnd(&o.ObjectMeta, o.Status.PodIP)
 	r := &PodRow{
-		Meta:          p.meta(&o.ObjectMeta),
+		Meta:          meta,
 		PodTemplate:   p.template(tpl),
 		Phase:         p.share(string(o.Status.Phase)),
-		IP:            o.Status.PodIP,
+		IP:            ip,
 		Node:          p.share(o.Spec.NodeName),
 		NominatedNode: p.share(o.Status.NominatedNodeName),
 		Message:       bounded(o.Status.Message),
@@ -56,7 +57,11 @@ func (p *Projector) pod(o *corev1.Pod) *PodRow {
 	r.ReadyCount, r.ContainerCount, r.Restarts, r.LastRestart = st.ready, st.total, st.restarts, st.lastRestart
 	r.Class = classify(o, st)
 	if r.Message == "" && r.Class == PodFailing {
-		r.Message = p.share(bounded(waitingMessage(o)))
+		if r.Message = bounded(waitingMessage(o)); strings.Contains(r.Message, o.Name) {
+			r.Message = strings.Clone(r.Message) // a crash loop's names the pod: no other row has it
+		} else {
+			r.Message = p.share(r.Message)
+		}
 	}
 	return r
 }

@@ -14,8 +14,8 @@ const (
 	thriftRows = 3000
 	// thriftPause is the shortest time between two times of giving back: each is a whole garbage collection.
 	thriftPause = 5 * time.Second
-	// thriftEvery is the time between two looks at whether the heap has grown.
-	thriftEvery = 30 * time.Second
+	// thriftEvery is the time between two looks at whether the heap has grown, while few rows change; twice that while many do.
+	thriftEvery = 10 * time.Second
 	// thriftCalm is how long few rows must have changed after many did, and thriftFew how many are few between two looks of the janitor.
 	thriftCalm = 5 * time.Second
 	thriftFew  = 20
@@ -81,7 +81,7 @@ func (t *thrift) tidy(p *Projector) {
 	case time.Since(t.last) < thriftPause:
 		return
 	case gone || calmed || t.came.Load() >= thriftRows:
-	case time.Since(t.looked) < thriftEvery || !t.grown():
+	case !t.grown():
 		return
 	}
 	if gone {
@@ -100,14 +100,22 @@ func (t *thrift) tidy(p *Projector) {
 	t.looked = t.last
 }
 
-// grown reports whether the heap holds noticeably more than after memory was last given back: the garbage of a cluster that changes.
+// grown reports whether the heap holds noticeably more than after memory was last given back: while few rows change, what it takes to ask
+// the members of etcd how they are and to draw ages, which is some MB in a minute; while many do, what would soon come back.
 func (t *thrift) grown() bool {
+	every, share, least := thriftEvery, uint64(32), uint64(1<<20)
+	if time.Since(t.busy) < thriftCalm {
+		every, share, least = 2*thriftEvery, 8, 4<<20
+	}
+	if time.Since(t.looked) < every {
+		return false
+	}
 	now := t.heap
 	if now == nil {
 		now = held
 	}
 	t.looked = time.Now()
-	return now() > t.held+t.held/8+4<<20
+	return now() > t.held+t.held/share+least
 }
 
 // held is how many bytes of heap the system has given us.

@@ -32,16 +32,38 @@ func TestThrift(t *testing.T) {
 	if th.tidy(p); n != 2 {
 		t.Error("a collection for nothing")
 	}
-	th.held, heap, th.looked = 80<<20, 93<<20, time.Time{}
+	th.held, heap, th.looked = 80<<20, 83<<20, time.Time{}
 	if th.tidy(p); n != 2 {
 		t.Error("a collection for a heap that has hardly grown")
 	}
-	heap = 120 << 20
+	heap = 84 << 20
 	if th.tidy(p); n != 2 {
 		t.Error("the heap was looked at again at once")
 	}
 	th.looked = time.Now().Add(-thriftEvery)
 	if th.tidy(p); n != 3 {
+		t.Error("what is done while nothing changes left its garbage")
+	}
+	changes := func() {
+		for range thriftFew + 1 {
+			th.changed()
+		}
+		th.last = time.Time{}
+	}
+	changes()
+	th.held, heap, th.looked = 80<<20, 93<<20, time.Time{}
+	if th.tidy(p); n != 3 {
+		t.Error("a collection while rows change, for a heap that has hardly grown")
+	}
+	heap = 120 << 20
+	changes()
+	th.looked = time.Now().Add(-thriftEvery)
+	if th.tidy(p); n != 3 {
+		t.Error("the heap was looked at soon while rows change")
+	}
+	changes()
+	th.looked = time.Now().Add(-2 * thriftEvery)
+	if th.tidy(p); n != 4 {
 		t.Error("what changed left its garbage")
 	}
 
@@ -49,18 +71,18 @@ func TestThrift(t *testing.T) {
 		th.changed()
 	}
 	th.last = time.Time{}
-	if th.tidy(p); n != 3 {
+	if th.tidy(p); n != 4 {
 		t.Error("a collection while rows change")
 	}
 	for range thriftFew {
 		th.changed()
 	}
 	th.busy = time.Now().Add(-thriftCalm)
-	if th.tidy(p); n != 4 {
+	if th.tidy(p); n != 5 {
 		t.Error("what many changes left was not given back when they were over")
 	}
 	th.last = time.Time{}
-	if th.tidy(p); n != 4 {
+	if th.tidy(p); n != 5 {
 		t.Error("a second collection for the same changes")
 	}
 }
