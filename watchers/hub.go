@@ -25,7 +25,6 @@ type Hub struct {
 	slim   map[string]rest.Interface // for typed rows, by group
 	tab    *rest.RESTClient          // for Tables
 	conn   *connections
-	proj   *Projector
 	g      *run.Group
 	beat   *heartbeat
 	done   chan struct{} // closed when the hub is closed
@@ -44,7 +43,7 @@ type Hub struct {
 // with g, or when Close is called; both wait for all of its goroutines.
 func NewHub(g *run.Group, cfg *rest.Config, opt Options) (*Hub, error) {
 	h := &Hub{
-		opt: opt.withDefaults(), proj: NewProjector(), g: g.Child(), done: make(chan struct{}), sources: map[Key]*source{},
+		opt: opt.withDefaults(), g: g.Child(), done: make(chan struct{}), sources: map[Key]*source{},
 	}
 	if cfg != nil {
 		if err := h.dial(cfg); err != nil {
@@ -195,7 +194,7 @@ func (h *Hub) janitor(ctx context.Context) {
 			}
 		}
 		h.mu.Unlock()
-		h.thrift.tidy(h.proj)
+		h.thrift.tidy()
 		for _, src := range h.list() {
 			src.each(func(s *status) { s.set(nil) })
 		}

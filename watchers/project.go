@@ -16,7 +16,7 @@ import (
 const MaxMessage = 1024
 
 // Projector makes rows of objects and shares the strings that repeat between them: namespaces, nodes, images, label sets, pod templates. It may
-// be used by several goroutines.
+// be used by several goroutines. Each source has one of its own, so that what it shares goes when the source does.
 type Projector struct {
 	mu        sync.Mutex
 	pool      map[string]string
@@ -26,7 +26,7 @@ type Projector struct {
 
 // blockSize is the size of the pieces of memory that hold the strings of the pool, in bytes. The pool is filled while lists arrive: each string
 // for itself would stand alone amid what was decoded and thrown away, in memory that cannot be given back. As a block stays while
-// one of its strings is in use, it is small, and a string of more than an eighth of it is on its own.
+// one of its strings is in use, it is small, and a string of more than half of it is on its own.
 const blockSize = 1 << 10
 
 // maxPool bounds the pool. When it is full it is begun anew: rows keep their strings, only less is shared.
@@ -71,13 +71,6 @@ func (p *Projector) Project(obj any) (Row, bool) {
 	return nil, false
 }
 
-// forget gives up what is shared so far: rows keep theirs, and those to come share anew.
-func (p *Projector) forget() {
-	p.mu.Lock()
-	p.pool, p.templates = map[string]string{}, map[PodTemplate]*PodTemplate{}
-	p.mu.Unlock()
-}
-
 // share returns a string equal to s that other rows use too.
 func (p *Projector) share(s string) string {
 	if s == "" {
@@ -106,7 +99,7 @@ func (p *Projector) addLocked(s string) string {
 	if len(p.pool) >= maxPool {
 		clear(p.pool)
 	}
-	if len(s) > blockSize/8 {
+	if len(s) > blockSize/2 {
 		s = strings.Clone(s)
 	} else {
 		if p.block.Cap()-p.block.Len() < len(s) {

@@ -341,14 +341,11 @@ func TestSharedStringsStay(t *testing.T) {
 		s := fmt.Sprint(i)
 		switch i % 100 {
 		case 7:
-			s = strings.Repeat(s, 40) // too long for a block
+			s = strings.Repeat(s, 700) // too long for a block
 		case 8:
-			s = strings.Repeat(s, blockSize/8)[:blockSize/8] // as long as there may be
+			s = strings.Repeat(s, blockSize/2)[:blockSize/2] // as long as there may be
 		}
 		kept[strings.Clone(s)] = p.share(s)
-		if i == maxPool/2 {
-			p.forget()
-		}
 	}
 	for want, got := range kept {
 		if got != want {

@@ -37,7 +37,7 @@ type source struct {
 }
 
 func newSource(h *Hub, key Key) *source {
-	s := &source{hub: h, key: key, store: newStore(h.proj), kicks: make(chan struct{}), stop: func() {}}
+	s := &source{hub: h, key: key, store: newStore(NewProjector()), kicks: make(chan struct{}), stop: func() {}}
 	s.status = newStatus(key.resource(), s.store.pokeAll)
 	s.status.fallback = key.Namespace == "" && !clusterScoped(key.GVR)
 	s.main = &part{src: s, namespace: key.Namespace, status: s.status, rows: wholeRows{s.store, s}}

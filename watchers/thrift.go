@@ -14,8 +14,8 @@ const (
 	thriftRows = 3000
 	// thriftPause is the shortest time between two times of giving back: each is a whole garbage collection.
 	thriftPause = 5 * time.Second
-	// thriftEvery is the time between two looks at whether the heap has grown, while few rows change; twice that while many do.
-	thriftEvery = 10 * time.Second
+	// thriftEvery is the time between two looks at whether the heap has grown, while few rows change; six times that while many do.
+	thriftEvery = 5 * time.Second
 	// thriftCalm is how long few rows must have changed after many did, and thriftFew how many are few between two looks of the janitor.
 	thriftCalm = 5 * time.Second
 	thriftFew  = 20
@@ -43,8 +43,12 @@ type thrift struct {
 }
 
 // listGC is the garbage collector's target (GOGC) while lists arrive: nearly all of what they allocate is garbage at once, and
-// collecting it in a heap that is still small was a fifth of the time they took. It is 100 otherwise.
-const listGC = 200
+// collecting it in a heap that is still small was a fifth of the time they took. It is changeGC otherwise: rows that change are made amid
+// garbage, and the less of it there is between two collections, the fewer holes there are that cannot be given back.
+const (
+	listGC   = 200
+	changeGC = 50
+)
 
 // running is told how many lists run now. It is called with a lock held that orders the calls.
 func (t *thrift) running(n int) {
@@ -53,7 +57,7 @@ func (t *thrift) running(n int) {
 		if relaxed {
 			debug.SetGCPercent(listGC)
 		} else {
-			debug.SetGCPercent(100)
+			debug.SetGCPercent(changeGC)
 		}
 	}
 }
@@ -75,7 +79,7 @@ func (t *thrift) calmed() bool {
 }
 
 // tidy gives memory back when there is something to give. It is called by the janitor.
-func (t *thrift) tidy(p *Projector) {
+func (t *thrift) tidy() {
 	gone, calmed := t.rows.Load() >= thriftRows, t.calmed()
 	switch {
 	case time.Since(t.last) < thriftPause:
@@ -83,9 +87,6 @@ func (t *thrift) tidy(p *Projector) {
 	case gone || calmed || t.came.Load() >= thriftRows:
 	case !t.grown():
 		return
-	}
-	if gone {
-		p.forget()
 	}
 	t.rows.Store(0)
 	t.came.Store(0)
@@ -103,9 +104,9 @@ func (t *thrift) tidy(p *Projector) {
 // grown reports whether the heap holds noticeably more than after memory was last given back: while few rows change, what it takes to ask
 // the members of etcd how they are and to draw ages, which is some MB in a minute; while many do, what would soon come back.
 func (t *thrift) grown() bool {
-	every, share, least := thriftEvery, uint64(32), uint64(1<<20)
+	every, share, least := thriftEvery, uint64(64), uint64(1<<20)
 	if time.Since(t.busy) < thriftCalm {
-		every, share, least = 2*thriftEvery, 8, 4<<20
+		every, share, least = 6*thriftEvery, 8, 4<<20
 	}
 	if time.Since(t.looked) < every {
 		return false
