@@ -50,7 +50,7 @@ func (r *scaleRun) report() {
 		timed(":placement, from Enter to live", must.view, f.Placement),
 	}
 	if !*scaleOnly {
-		was := f.Memory[len(f.Memory)-1].RSS // of the same process
+		was := f.Calm.RSS // of the same process
 		lines = append(lines, kept("memory after ten kinds and back", was, f.Back.RSS), kept(fmt.Sprintf("memory after %v of churn", *scaleHour), was, f.Churned.RSS),
 			line{what: "memory at its end", fathom: mb(f.Churning.RSS), ok: true})
 	}

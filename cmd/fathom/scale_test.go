@@ -56,6 +56,7 @@ type figures struct {
 	Keys                   []time.Duration
 	Filter, Sort           []time.Duration
 	Nodes1, Placement      time.Duration
+	Calm                   memory                       // of the fathom that stays, at rest: what the next ones are compared with
 	Back                   memory                       // after ten kinds
 	Churning, Churned      memory                       // at the end of the hour of churn, and when it was over for a while
 	Servers                map[string]map[string]memory // by moment and component
@@ -106,8 +107,7 @@ func (r *scaleRun) note(format string, args ...any) {
 // big tells whether this is the largest cluster, with figures of its own.
 func (r *scaleRun) big() bool { return r.f.Pods > 100_000 }
 
-// compare loads all pods with the bare informer and with fathom; the last fathom stays. They take turns at being first: a garbage
-// collection of the API server, which costs seconds on this machine, would else come to the same one each time.
+// compare loads all pods with the bare informer and with fathom; the last fathom stays. They take turns at being first.
 func (r *scaleRun) compare() {
 	r.t.Helper()
 	for i := range *scaleRepeat {
@@ -131,7 +131,7 @@ func (r *scaleRun) compare() {
 
 func (r *scaleRun) floor() {
 	r.t.Helper()
-	r.rest()
+	r.even()
 	r.serverCPU("bare informer", func() { r.f.Floor = append(r.f.Floor, measureFloor(r.t, r.c.Kubeconfig())) })
 	f := r.f.Floor[len(r.f.Floor)-1]
 	r.note("bare informer: %d pods in %.1fs, %.1fs of processor time, %s", f.Pods, f.Complete.Seconds(), f.CPU.Seconds(), mb(f.Memory.RSS))
@@ -139,7 +139,7 @@ func (r *scaleRun) floor() {
 
 func (r *scaleRun) fathom() {
 	r.t.Helper()
-	r.rest()
+	r.even()
 	r.serverCPU("fathom", r.open)
 	<-time.After(settle)
 	r.f.Memory = append(r.f.Memory, r.d.memory())
@@ -190,7 +190,8 @@ func (r *scaleRun) steady() {
 	r.rest()
 	server := r.pids()["apiserver"]
 	r.f.Idle = r.d.cost(server, 20*time.Second)
-	r.note("idle: %.1f%% of a core, %.0f B/s, %.1f frames/s", r.f.Idle.CPU, r.f.Idle.Bytes, r.f.Idle.Frames)
+	r.f.Calm = r.d.memory()
+	r.note("idle: %.1f%% of a core, %.0f B/s, %.1f frames/s, %s", r.f.Idle.CPU, r.f.Idle.Bytes, r.f.Idle.Frames, mb(r.f.Calm.RSS))
 	r.churning(40*time.Second, func() {
 		r.profile("churn", 30*time.Second)
 		r.f.Churn = r.d.cost(server, 30*time.Second)
