@@ -99,19 +99,23 @@ func (p *Projector) addLocked(s string) string {
 	if len(p.pool) >= maxPool {
 		clear(p.pool)
 	}
+	c := p.copyLocked(s)
+	p.pool[c] = c
+	return c
+}
+
+// copyLocked copies s into a block.
+func (p *Projector) copyLocked(s string) string {
 	if len(s) > blockSize/2 {
-		s = strings.Clone(s)
-	} else {
-		if p.block.Cap()-p.block.Len() < len(s) {
-			p.block.Reset() // forgets the block; it is its strings' now
-			p.block.Grow(blockSize)
-		}
-		at := p.block.Len()
-		p.block.WriteString(s)
-		s = p.block.String()[at:]
+		return strings.Clone(s)
 	}
-	p.pool[s] = s
-	return s
+	if p.block.Cap()-p.block.Len() < len(s) {
+		p.block.Reset() // forgets the block; it is its strings' now
+		p.block.Grow(blockSize)
+	}
+	at := p.block.Len()
+	p.block.WriteString(s)
+	return p.block.String()[at:]
 }
 
 // template returns the template equal to t that other rows use too.

@@ -57,9 +57,7 @@ func (p *Projector) pod(o *corev1.Pod) *PodRow {
 	r.ReadyCount, r.ContainerCount, r.Restarts, r.LastRestart = st.ready, st.total, st.restarts, st.lastRestart
 	r.Class = classify(o, st)
 	if r.Message == "" && r.Class == PodFailing {
-		if r.Message = bounded(waitingMessage(o)); strings.Contains(r.Message, o.Name) {
-			r.Message = strings.Clone(r.Message) // a crash loop's names the pod: no other row has it
-		} else {
+		if r.Message = bounded(waitingMessage(o)); !strings.Contains(r.Message, o.Name) { // what names the pod no other row has
 			r.Message = p.share(r.Message)
 		}
 	}

@@ -43,7 +43,7 @@ type thrift struct {
 }
 
 // listGC is the garbage collector's target (GOGC) while lists arrive: nearly all of what they allocate is garbage at once, and
-// collecting it in a heap that is still small was a fifth of the time they took. It is changeGC otherwise: rows that change are made amid
+// collecting it in a heap that is still small was a fifth of the time they took. It is changeGC once they have: rows that change are made amid
 // garbage, and the less of it there is between two collections, the fewer holes there are that cannot be given back.
 const (
 	listGC   = 200
